@@ -1,0 +1,175 @@
+"""Read a running Airflow through its REST API.
+
+Contract: `AirflowApi` answers questions about DAGs, runs, task instances, logs and backfills from Airflow's
+own records, without importing Airflow (which takes seconds). Only `close_backfill` changes something. When
+the API server does not answer, or refuses, it raises `CourseError`.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from graphlib import TopologicalSorter
+from types import MappingProxyType
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+
+from autograder.errors import CourseError
+
+Record = dict[str, Any]
+"""One object of the API, as its JSON says it."""
+
+Query = Mapping[str, str | int | bool]
+
+ENDED = ("success", "failed")
+"""The states in which a run stays."""
+
+_PAGE = 100
+
+
+class AirflowApi:
+    """One Airflow's API server.
+
+    Parameters
+    ----------
+    url
+        Where it listens, without `/api/v2`.
+    token
+        Sent as a bearer token; none is needed where everyone is an admin.
+    transport
+        Answers instead of the network, in tests.
+    """
+
+    def __init__(self, url: str, token: str | None = None, *, transport: httpx.BaseTransport | None = None) -> None:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        # A proxy named in the environment cannot reach a server on 127.0.0.1.
+        self._http = httpx.Client(
+            base_url=f"{url.rstrip('/')}/api/v2/",
+            headers=headers,
+            timeout=30,
+            trust_env=False,
+            transport=transport,
+        )
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Return the Airflow that COURSE_AIRFLOW_URL names.
+
+        Raises
+        ------
+        CourseError
+            When the variable is not set.
+        """
+        if url := os.environ.get("COURSE_AIRFLOW_URL"):
+            return cls(url, os.environ.get("COURSE_AIRFLOW_TOKEN"))
+        raise CourseError(
+            "No Airflow is running for this notebook.",
+            where="environment variable COURSE_AIRFLOW_URL",
+            todo="Open the notebooks with ./course lab, or run them with ./course run. Both start one.",
+        )
+
+    def healthy(self) -> bool:
+        """Return whether the database, the scheduler and the DAG processor all report themselves healthy."""
+        health = self._call("GET", "monitor/health").json()
+        return all(health[part]["status"] == "healthy" for part in ("metadatabase", "scheduler", "dag_processor"))
+
+    def dag(self, dag_id: str) -> Record | None:
+        """Return the stored DAG, or None when there is none of that name."""
+        answer = self._call("GET", f"dags/{quote(dag_id, safe='')}", allow=(404,))
+        found: Record | None = None if answer.status_code == 404 else answer.json()
+        return found
+
+    def import_errors(self) -> list[Record]:
+        """Return the DAG files that could not be imported."""
+        return list(self._pages("importErrors", "import_errors"))
+
+    def dags(self) -> list[Record]:
+        """Return the DAGs that Airflow knows."""
+        return list(self._pages("dags", "dags"))
+
+    def details(self, dag_id: str) -> Record:
+        """Return the DAG's settings."""
+        settings: Record = self._call("GET", f"dags/{quote(dag_id, safe='')}/details").json()
+        return settings
+
+    def task_settings(self, dag_id: str) -> list[Record]:
+        """Return each task's settings and dependencies."""
+        return list(self._call("GET", f"dags/{quote(dag_id, safe='')}/tasks").json()["tasks"])
+
+    def tasks(self, dag_id: str) -> list[str]:
+        """Return the DAG's task ids, each after those that it waits for."""
+        tasks = self.task_settings(dag_id)
+        order: TopologicalSorter[str] = TopologicalSorter()
+        for task in tasks:
+            order.add(task["task_id"])
+            for later in task["downstream_task_ids"]:
+                order.add(later, task["task_id"])
+        return list(order.static_order())
+
+    def runs(self, dag_id: str) -> list[Record]:
+        """Return the DAG's runs in the order of their creation."""
+        return list(self._pages(f"dags/{quote(dag_id, safe='')}/dagRuns", "dag_runs", {"order_by": "id"}))
+
+    def task_instances(self, dag_id: str, run_id: str = "~") -> list[Record]:
+        """Return the task instances of one run, or of all runs of the DAG."""
+        path = f"dags/{quote(dag_id, safe='')}/dagRuns/{quote(run_id, safe='~')}/taskInstances"
+        return list(self._pages(path, "task_instances"))
+
+    def log_text(self, task_instance: Record, lines: int = 15) -> str:
+        """Return the end of the log of a task instance's last try, without what Airflow logs about itself."""
+        dag_id, run_id, task_id = (quote(task_instance[key], safe="") for key in ("dag_id", "dag_run_id", "task_id"))
+        path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{task_instance['try_number']}"
+        answer = self._call("GET", path, {"map_index": task_instance["map_index"], "full_content": True}).json()
+        return "\n".join(_own_lines(answer["content"])[-lines:])
+
+    def latest_backfill(self, dag_id: str) -> Record | None:
+        """Return the DAG's newest backfill, or None when it has none."""
+        return max(self._pages("backfills", "backfills", {"dag_id": dag_id}), key=lambda one: one["id"], default=None)
+
+    def close_backfill(self, backfill_id: int) -> None:
+        """Mark a backfill as completed whose runs have all ended.
+
+        The scheduler does this twice a minute, and until then a new backfill is refused. Cancelling does the
+        same at once: a cancelled backfill loses its queued runs, and this one has none.
+        """
+        self._call("PUT", f"backfills/{backfill_id}/cancel", allow=(409,))  # 409: the scheduler was first
+
+    def _pages(self, path: str, key: str, query: Query = MappingProxyType({})) -> Iterator[Record]:
+        offset = 0
+        while True:
+            answer = self._call("GET", path, {**query, "limit": _PAGE, "offset": offset}).json()
+            yield from answer[key]
+            offset += _PAGE
+            if offset >= answer["total_entries"]:
+                return
+
+    def _call(
+        self, method: str, path: str, query: Query = MappingProxyType({}), *, allow: tuple[int, ...] = ()
+    ) -> httpx.Response:
+        try:
+            answer = self._http.request(method, path, params=dict(query))
+        except httpx.HTTPError as error:
+            raise CourseError(
+                f"Airflow's API server does not answer: {error}.",
+                where=str(self._http.base_url),
+                todo="Close the notebook and start it again with ./course lab or ./course run.",
+            ) from error
+        if answer.is_error and answer.status_code not in allow:
+            raise CourseError(
+                f"Airflow's API server answered {answer.status_code}: {answer.text[:300]}",
+                where=f"{method} {answer.url}",
+            )
+        return answer
+
+
+def _own_lines(log: list[Record]) -> list[str]:
+    """Return a log's lines as text, without the groups that Airflow folds away in its UI, errors apart."""
+    lines, folded = [], False
+    for entry in log:
+        event = str(entry["event"])
+        if event.startswith(("::group::", "::endgroup::")):
+            folded = event.startswith("::group::")
+        elif not folded or entry.get("level") in ("error", "critical"):
+            lines.append(f"{entry.get('timestamp', '')[11:19]:<8} {entry.get('level', ''):<7} {event}")
+            lines += [f"    {error['exc_type']}: {error['exc_value']}" for error in entry.get("error_detail") or []]
+    return lines

@@ -1,0 +1,178 @@
+"""A running Airflow: scheduler, DAG processor and API server on one metadata database.
+
+Contract: `Airflow` is the settings of one deployment, as an environment; `start` starts its three components,
+each by its ordinary command, and returns when the API server reports them healthy. `cli` runs an `airflow`
+command against it. Nothing of Airflow is replaced: the settings are Airflow's own, chosen for one person's
+machine rather than for a cluster.
+"""
+
+import base64
+import secrets
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from autograder.airflow_local.postgres import Postgres
+from autograder.airflow_local.session import Session, free_port
+from autograder.errors import CourseError
+
+COMPONENTS: Sequence[str] = ("scheduler", "dag-processor", "api-server")
+"""Started in this order: all are ready about as soon as the API server, the slowest, answers."""
+
+HEALTHY_WITHIN = 180.0
+"""Seconds that a cold start may take."""
+
+TUNING = {
+    "CORE__LOAD_EXAMPLES": "False",
+    "CORE__PARALLELISM": "4",  # the default of 32 forks 32 idle workers
+    "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+    "CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
+    "CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "0",  # an edited DAG file counts at once
+    "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",  # how late the end of a task may be noticed; 5 by default
+    "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+    "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
+    "DAG_PROCESSOR__REFRESH_INTERVAL": "1",
+    "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "1",
+    "DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
+    "API__HOST": "127.0.0.1",
+    "API__WORKERS": "1",
+    "USAGE_DATA_COLLECTION__ENABLED": "False",
+}
+
+
+@dataclass(frozen=True)
+class Airflow:
+    """The settings of one Airflow.
+
+    Parameters
+    ----------
+    session
+        Owns its processes and files.
+    postgres
+        Holds its metadata database.
+    name
+        Tells it from other deployments of the session; its metadata database is called so too, and must exist.
+    dags
+        The folder with the DAG files.
+    extra
+        Environment of its processes beyond Airflow's settings: connections, the student, the source.
+    """
+
+    session: Session
+    postgres: Postgres
+    name: str
+    dags: Path
+    extra: Mapping[str, str]
+    port: int = field(default_factory=free_port)
+    _keys: tuple[str, str] = field(
+        default_factory=lambda: (
+            secrets.token_hex(32),
+            base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+        )
+    )
+
+    @property
+    def url(self) -> str:
+        """The address of the UI and the REST API."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def home(self) -> Path:
+        """The AIRFLOW_HOME."""
+        return self.session.folder / self.name
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process needs in its environment to be part of this Airflow."""
+        jwt, fernet = self._keys
+        settings = {
+            **TUNING,
+            "CORE__DAGS_FOLDER": str(self.dags),
+            "CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "CORE__FERNET_KEY": fernet,
+            "DATABASE__SQL_ALCHEMY_CONN": self.postgres.uri(self.name, driver="postgresql+psycopg2"),
+            "API__PORT": str(self.port),
+            "API__BASE_URL": self.url,
+            "API__SECRET_KEY": jwt,
+            "API_AUTH__JWT_SECRET": jwt,
+            "LOGGING__BASE_LOG_FOLDER": str(self.session.logs / self.name),
+            "SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": "0",
+        }
+        mine = {f"AIRFLOW__{key}": value for key, value in settings.items()}
+        return {
+            "AIRFLOW_HOME": str(self.home),
+            "COURSE_AIRFLOW": "1",
+            "COURSE_AIRFLOW_URL": self.url,
+            **mine,
+            **self.extra,
+        }
+
+    def start(self, components: Sequence[str] = COMPONENTS) -> None:
+        """Start the components; return when all are healthy.
+
+        Parameters
+        ----------
+        components
+            What to start, the API server last.
+
+        Raises
+        ------
+        CourseError
+            When a component ends or is not healthy in time; it carries the end of its log.
+        """
+        self.home.mkdir(parents=True, exist_ok=True)
+        for component in components:
+            log = f"{self.name}-{component}"
+            argv = ["airflow", component, *(["--skip-serve-logs"] if component == "scheduler" else [])]
+            process = self.session.start(log, argv, env=self.environment)
+        parts = {"scheduler": "scheduler", "dag-processor": "dag_processor", "api-server": "metadatabase"}
+        self.session.wait_until(
+            lambda: self.healthy([parts[component] for component in components]),
+            "Airflow's API server", process=process, name=log, limit=HEALTHY_WITHIN,
+        )  # fmt: skip
+
+    def healthy(self, parts: Sequence[str]) -> bool:
+        """Return whether the API server answers and reports these parts healthy."""
+        try:
+            health = httpx.get(f"{self.url}/api/v2/monitor/health", timeout=5, trust_env=False).json()
+        except (httpx.HTTPError, ValueError):
+            return False
+        return all(health[part]["status"] == "healthy" for part in parts)
+
+    def cli(self, *args: str, env: Mapping[str, str] = {}, limit: float = 120) -> str:
+        """Run `airflow ARG…`, with `env` in addition, and return its standard output.
+
+        Raises
+        ------
+        CourseError
+            When the command fails.
+        """
+        done = subprocess.run(
+            ["airflow", *args], env=self.session.environment({**self.environment, **env}),
+            cwd=self.dags.parent,
+            capture_output=True, text=True, timeout=limit, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise CourseError(
+                f"`airflow {' '.join(args)}` ended with code {done.returncode}:\n{done.stderr.strip()[-2000:]}",
+                where=str(self.dags),
+            )
+        return done.stdout
+
+
+def migrate(session: Session, uri: str) -> None:
+    """Create Airflow's tables in an empty database.
+
+    Raises
+    ------
+    CourseError
+        When `airflow db migrate` fails.
+    """
+    env = {"AIRFLOW_HOME": str(session.folder / "migrate"), "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": uri}
+    process = session.start("migrate", [sys.executable, "-m", "airflow", "db", "migrate"], env=env)
+    if process.wait():
+        raise CourseError("`airflow db migrate` failed.", where=str(session.logs / "migrate.log"))

@@ -1,0 +1,203 @@
+"""One run's folder, processes and clean-up.
+
+Contract: whatever a run starts or writes for its own use belongs to a `Session`. Leaving the session ends
+every process that it started, those that daemonised included, and removes its folder. When the process that
+opened the session is killed, a keeper that waits on a pipe does the same; when that is killed too, the next
+session of the same clone does. Logs are kept, under `.course/logs`.
+"""
+
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+import psutil
+
+from autograder.errors import CourseError
+from autograder.paths import ROOT, STATE
+
+MARK = "COURSE_SESSION"
+"""Environment variable that every process of a session carries: the sessions that it is part of, outermost first."""
+
+KEPT_LOGS = 8
+"""Sessions whose logs are kept."""
+
+
+class Session:
+    """A folder and a set of processes that end together.
+
+    Use `Session.open()`; `folder` holds what goes away at the end, `logs` what stays.
+    """
+
+    def __init__(self, state: Path = STATE) -> None:
+        self.name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
+        self.folder = state / "run" / self.name
+        self.logs = state / "logs" / self.name
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(cls, state: Path = STATE) -> Iterator[Self]:
+        """Clean up what earlier sessions left, and open a new one until the block ends.
+
+        Raises
+        ------
+        CourseError
+            When the clone cannot be written.
+        """
+        clean_stale(state)
+        session = cls(state)
+        try:
+            session.folder.mkdir(parents=True)
+            session.logs.mkdir(parents=True)
+        except OSError as error:
+            raise CourseError(
+                f"The course cannot write here: {error.strerror}.",
+                where=str(state),
+                todo="Put the clone where you may write, on a disk with room.",
+            ) from error
+        _prune(session.logs.parent)
+        with (session.folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            keeper = subprocess.Popen(
+                ["sh", "-c", 'read _; exec "$0" -m autograder.airflow_local.session "$1"', sys.executable,
+                 str(session.folder)],
+                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                start_new_session=True, cwd=ROOT,
+            )  # fmt: skip
+            try:
+                yield session
+            finally:
+                end(session.folder)
+                for process in session._processes:
+                    process.wait()
+                keeper.kill()
+                keeper.communicate()
+
+    def environment(self, extra: Mapping[str, str] = {}) -> dict[str, str]:
+        """Return this process's environment with the session's mark and `extra` added."""
+        mine = f"{os.environ.get(MARK, '')}:{self.folder}".lstrip(":")
+        # setproctitle, which Airflow calls, would write over the mark without SPT_NOENV.
+        return {**os.environ, MARK: mine, "SPT_NOENV": "1", **extra}
+
+    def start(
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] = {},
+        cwd: Path | None = None,
+        pass_fds: Sequence[int] = (),
+    ) -> subprocess.Popen[bytes]:
+        """Start a program in a process group of its own, its output going to `logs/NAME.log`.
+
+        Parameters
+        ----------
+        name
+            What the log is called.
+        argv
+            The program and its arguments.
+        env
+            Added to this process's environment.
+        cwd
+            Where it runs: the session's folder unless told otherwise.
+        pass_fds
+            Open file descriptors that it inherits.
+        """
+        with (self.logs / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                argv, env=self.environment(env), cwd=cwd or self.folder, pass_fds=pass_fds,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        self._processes.append(process)
+        return process
+
+    def wait_until(
+        self, ready: Callable[[], bool], what: str, *, process: subprocess.Popen[bytes], name: str, limit: float
+    ) -> None:
+        """Wait until `ready()` holds, looking 50 times a second, for at most `limit` seconds.
+
+        Raises
+        ------
+        CourseError
+            When `process` ends first or the limit passes; it carries the end of the log.
+        """
+        deadline = time.monotonic() + limit
+        while not ready():
+            ended = process.poll() is not None
+            if ended or time.monotonic() > deadline:
+                log = self.logs / f"{name}.log"
+                fate = f"ended with code {process.returncode}" if ended else f"was not ready within {limit:.0f} s"
+                raise CourseError(
+                    f"{what} {fate}. The end of its log:\n{tail(log)}",
+                    where=str(log),
+                    todo="Run ./course doctor, and try again.",
+                )
+            time.sleep(0.02)
+
+
+def tail(log: Path, lines: int = 12) -> str:
+    """Return the last `lines` lines of a log, indented."""
+    text = log.read_text(errors="replace") if log.exists() else ""
+    return "\n".join(f"    {line}" for line in text.splitlines()[-lines:])
+
+
+def free_port() -> int:
+    """Return a TCP port of 127.0.0.1 that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def members(folder: Path) -> list[psutil.Process]:
+    """Return the running processes that belong to the session of `folder`."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.pid != os.getpid() and str(folder) in process.environ().get(MARK, "").split(":"):
+                found.append(process)
+    return found
+
+
+def end(folder: Path) -> None:
+    """End every process of the session of `folder`, and remove the folder.
+
+    Nothing in it is worth a slow farewell, so processes are killed; only Postgres gets the signal for an
+    immediate shutdown, since a killed one leaves its shared memory behind.
+    """
+    deadline = time.monotonic() + 10
+    while (left := members(folder)) and time.monotonic() < deadline:
+        for process in left:
+            with contextlib.suppress(psutil.Error):
+                process.send_signal(signal.SIGQUIT if process.name() == "postgres" else signal.SIGKILL)
+        psutil.wait_procs(left, timeout=2)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def clean_stale(state: Path) -> None:
+    """End the sessions of this clone whose owner is gone."""
+    for lock in sorted((state / "run").glob("*/lock")):
+        with contextlib.suppress(FileNotFoundError), lock.open("r+") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            end(lock.parent)
+
+
+def _prune(logs: Path) -> None:
+    for old in sorted(logs.iterdir())[:-KEPT_LOGS]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    end(Path(sys.argv[1]))

@@ -1,0 +1,214 @@
+"""The warm parent: imports Airflow, its API server and dbt once, and forks a child for each command.
+
+Contract: `python -m autograder.airflow_local.warm SOCKET` listens on a Unix socket. A client (`warm_client`)
+sends a command line, a folder, an environment and its three standard streams; the parent forks a child that
+takes these over and runs the command's own entry point (`airflow.__main__.main`, `dbt.cli.main.cli`), and
+tells the client how it ended. Signals that the client passes on reach the child. The parent has one thread
+and no database connection when it forks, which it asserts.
+"""
+
+import asyncio
+import contextlib
+import gc
+import json
+import os
+import selectors
+import signal
+import socket
+import struct
+import sys
+import threading
+from pathlib import Path
+from typing import Any, NoReturn
+
+LENGTH = struct.Struct("!I")
+PROGRAMS = ("airflow", "dbt")
+
+
+def preload() -> None:
+    """Import what the commands import, and build what the first request would build."""
+    import airflow.api_fastapi.main as api
+    import httpx
+    import pyarrow.parquet  # noqa: F401
+    from airflow.cli import cli_parser
+
+    cli_parser.get_parser()
+
+    async def first_request() -> None:
+        transport = httpx.ASGITransport(app=api.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://warm") as client:
+            await client.get("/execution/health")
+
+    asyncio.run(first_request())
+
+
+class Child(Exception):  # noqa: N818 - not an error: unwinds the forked child to a clean stack
+    """Raised in the forked child, with the request that it is to run."""
+
+    def __init__(self, request: dict[str, Any]) -> None:
+        super().__init__()
+        self.request = request
+
+
+class Parent:
+    """The loop that accepts requests, forks, and reports how children ended."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self.listener = listener
+        self.clients: dict[socket.socket, int] = {}
+        self.selector = selectors.DefaultSelector()
+        self.wake_read, self.wake_write = os.pipe()
+        os.set_blocking(self.wake_write, False)
+        self.selector.register(listener, selectors.EVENT_READ)
+        self.selector.register(self.wake_read, selectors.EVENT_READ)
+
+    def serve(self) -> None:
+        """Serve until ended by a signal; in a forked child, raise `Child`."""
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
+        while True:
+            for key, _ in self.selector.select():
+                if key.fileobj is self.listener:
+                    self._accept()
+                elif key.fileobj == self.wake_read:
+                    os.read(self.wake_read, 4096)
+                    self._reap()
+                elif isinstance(key.fileobj, socket.socket):
+                    self._signalled(key.fileobj)
+
+    def _accept(self) -> None:
+        client, _ = self.listener.accept()
+        try:
+            header, streams, *_ = socket.recv_fds(client, LENGTH.size, 3)
+            (length,) = LENGTH.unpack(header)
+            request = json.loads(_exactly(client, length))
+        except (OSError, ValueError, struct.error):
+            client.close()
+            return
+        if threading.active_count() != 1:
+            raise RuntimeError(f"the warm parent has threads and cannot fork: {threading.enumerate()}")
+        child = os.fork()
+        if child == 0:
+            self._become_child(client, streams)
+            raise Child(request)
+        for stream in streams:
+            os.close(stream)
+        self.clients[client] = child
+        self.selector.register(client, selectors.EVENT_READ)
+
+    def _become_child(self, client: socket.socket, streams: list[int]) -> None:
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        os.setsid()
+        for place, stream in enumerate(streams):
+            os.dup2(stream, place)
+            os.close(stream)
+        self.selector.close()
+        for connection in (self.listener, client, *self.clients):
+            connection.close()
+        os.close(self.wake_read)
+        os.close(self.wake_write)
+
+    def _reap(self) -> None:
+        with contextlib.suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                for client, child in list(self.clients.items()):
+                    if child == ended[0]:
+                        with contextlib.suppress(OSError):
+                            client.sendall(LENGTH.pack(ended[1]))
+                        self._forget(client)
+
+    def _signalled(self, client: socket.socket) -> None:
+        if client not in self.clients:
+            return
+        child = self.clients[client]
+        data = b""
+        with contextlib.suppress(OSError):
+            data = client.recv(64)
+        with contextlib.suppress(ProcessLookupError):
+            if not data:  # the client is gone, and with it whoever waited for the command
+                os.killpg(child, signal.SIGKILL)
+            for number in data:
+                os.kill(child, number)
+        if not data:
+            self._forget(client)
+
+    def _forget(self, client: socket.socket) -> None:
+        self.selector.unregister(client)
+        del self.clients[client]
+        client.close()
+
+
+def _exactly(client: socket.socket, length: int) -> bytes:
+    data = b""
+    while len(data) < length:
+        if not (part := client.recv(length - len(data))):
+            raise OSError("the client closed the connection")
+        data += part
+    return data
+
+
+def take_over(request: dict[str, Any]) -> None:
+    """Give this forked child the client's folder, environment and command line."""
+    os.umask(request["umask"])
+    os.chdir(request["cwd"])
+    os.environ.clear()
+    os.environ.update(request["env"])
+    sys.argv = request["argv"]
+    sys.path[1:1] = [entry for entry in request["env"].get("PYTHONPATH", "").split(os.pathsep) if entry]
+    # Python settled how these buffer when the parent started: settle it again for the client's streams.
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        line_buffered = os.isatty(number) or number == 2
+        stream = open(number, "w", closefd=False, buffering=1 if line_buffered else -1)  # noqa: SIM115
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
+def run(argv: list[str]) -> NoReturn:
+    """Run the entry point of `argv[0]` as its console script would."""
+    if argv[0] == "dbt":
+        from dbt.cli.main import cli
+
+        sys.exit(cli())
+    from airflow.__main__ import main as airflow_main
+
+    reset_airflow()
+    sys.exit(airflow_main())
+
+
+def reset_airflow() -> None:
+    """Make Airflow read the environment again: the one place that touches its internals after a fork."""
+    import importlib
+
+    from airflow import settings
+    from airflow.config_templates import airflow_local_settings
+
+    settings.dispose_orm(do_log=False)
+    settings.configure_vars()
+    importlib.reload(airflow_local_settings)
+    settings.configure_logging()
+    settings.configure_orm()
+
+
+def main(path: str) -> None:
+    """Preload, then serve on the Unix socket at `path`."""
+    preload()
+    gc.collect()
+    gc.freeze()
+    listener = socket.socket(socket.AF_UNIX)
+    beside = f"{path}.new"
+    listener.bind(beside)
+    listener.listen(64)
+    Path(beside).rename(path)
+    try:
+        Parent(listener).serve()
+    except Child as child:
+        request = child.request
+    take_over(request)
+    run(request["argv"])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,53 @@
+"""What `airflow` and `dbt` on PATH run: hand the command to the warm parent, and end as it ended.
+
+Contract: `python -I -S warm_client.py SOCKET REAL PROGRAM ARG…` behaves as REAL would with the same arguments,
+folder, environment, streams, signals and exit code. Where no warm parent answers on SOCKET, it becomes REAL.
+Imports nothing but small parts of the standard library, since it starts once for each command.
+"""
+
+import json
+import os
+import signal
+import socket
+import struct
+import sys
+from typing import NoReturn
+
+PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
+             signal.SIGWINCH, signal.SIGCONT)  # fmt: skip
+
+
+def main(path: str, real: str, argv: list[str]) -> NoReturn:
+    """Run `argv` in a child of the warm parent at `path`, or become the program `real`."""
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(path)
+    except OSError:
+        os.execv(real, [real, *argv[1:]])  # noqa: S606 - the point of it
+    umask = os.umask(0)
+    os.umask(umask)
+    request = {"argv": argv, "cwd": os.getcwd(), "env": dict(os.environ), "umask": umask}  # noqa: PTH109 - quicker
+    body = json.dumps(request).encode()
+    socket.send_fds(connection, [struct.pack("!I", len(body))], [0, 1, 2])
+
+    def pass_on(number: int, _: object) -> None:
+        connection.send(bytes([number]))
+
+    for number in PASSED_ON:
+        signal.signal(number, pass_on)
+    connection.sendall(body)
+    answer = b""
+    while len(answer) < 4:
+        if not (part := connection.recv(4 - len(answer))):
+            sys.stderr.write("The warm Airflow ended while this command ran.\n")
+            sys.exit(1)
+        answer += part
+    (status,) = struct.unpack("!I", answer)
+    if os.WIFSIGNALED(status):
+        signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
+        os.kill(os.getpid(), os.WTERMSIG(status))
+    sys.exit(os.waitstatus_to_exitcode(status))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], sys.argv[3:])

@@ -1,0 +1,112 @@
+"""Run a notebook headlessly with papermill.
+
+Contract: `execute` runs a notebook top to bottom in a process of its own and returns the executed copy. When a
+cell raises, the `CourseError` names the cell and the error, and the executed copy, the log of the run, stays.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import nbformat
+
+from autograder.airflow_local.session import Session, tail
+from autograder.errors import CourseError
+
+CELL_LIMIT = 900
+"""Seconds that one cell may take."""
+
+
+def execute(
+    session: Session,
+    notebook: Path,
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    parameters: Mapping[str, str],
+    told: Callable[[str], None] = lambda _: None,
+) -> Path:
+    """Run a notebook.
+
+    Parameters
+    ----------
+    session
+        Owns the process; the executed copy is kept with its logs.
+    notebook
+        The notebook to run; it is not changed.
+    cwd
+        The folder that its cells run in.
+    env
+        Environment of its kernel beyond ours.
+    parameters
+        Values for its cell tagged `parameters`; each must be declared there.
+    told
+        Takes lines of progress.
+
+    Raises
+    ------
+    CourseError
+        When a cell raises, a parameter is not declared, or papermill fails.
+    """
+    declared = _parameters(notebook)
+    if unknown := set(parameters) - declared:
+        raise CourseError(
+            f"The notebook has no parameter called {', '.join(sorted(unknown))}.",
+            where=str(notebook),
+            todo="Declare it in the cell tagged `parameters`.",
+        )
+    executed = session.logs / notebook.name
+    name = f"papermill-{notebook.stem}"
+    argv = [sys.executable, "-m", "papermill", str(notebook), str(executed), "-k", "python3", "--cwd", str(cwd)]
+    argv += ["--execution-timeout", str(CELL_LIMIT), "--no-progress-bar", "--log-output"]
+    argv += [part for key, value in parameters.items() for part in ("-r", key, value)]
+    isolated = {"IPYTHONDIR": str(session.folder / "ipython"), "JUPYTER_PREFER_ENV_PATH": "1", "NO_COLOR": "1"}
+    process = session.start(name, argv, env={**env, **isolated}, cwd=cwd)
+    cells = len(nbformat.read(notebook, as_version=4).cells)
+    log = session.logs / f"{name}.log"
+    last = -1
+    while (code := _finished(process)) is None:
+        done = log.read_text(errors="replace").count("Ending Cell") if log.exists() else 0
+        if done != last:
+            told(f"cell {done} of {cells}")
+            last = done
+    if code:
+        raise _failure(notebook, executed, log)
+    return executed
+
+
+def _finished(process: subprocess.Popen[bytes]) -> int | None:
+    try:
+        return process.wait(timeout=0.5)
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def _parameters(notebook: Path) -> set[str]:
+    from papermill.inspection import inspect_notebook
+
+    return set(inspect_notebook(str(notebook)))
+
+
+def _failure(notebook: Path, executed: Path, log: Path) -> CourseError:
+    if executed.exists():
+        cells = json.loads(executed.read_text())["cells"]
+        # papermill puts banners and parameters in: count the cells as the reader's notebook has them.
+        place = 0
+        for cell in cells:
+            if cell["metadata"].get("tags", []) and "papermill-error-cell-tag" in cell["metadata"]["tags"]:
+                continue
+            if "injected-parameters" in cell["metadata"].get("tags", []):
+                continue
+            place += 1
+            for output in cell.get("outputs", []):
+                if output["output_type"] == "error":
+                    first = "".join(cell["source"]).strip().splitlines()[0]
+                    return CourseError(
+                        f"Cell {place} of the notebook raised {output['ename']}: {output['evalue']}",
+                        where=f"{notebook.name}, the cell that begins `{first}`",
+                        todo=f"See the executed notebook: {executed}",
+                    )
+    return CourseError(f"papermill failed:\n{tail(log)}", where=str(log), todo="Run ./course doctor.")

@@ -1,0 +1,206 @@
+"""The command line, `course …`.
+
+Contract: each command is a thin layer over a function elsewhere. Exit codes: 0 done, 1 the student's work is not
+there yet, 2 a fault of ours or of the set-up. Results go to stdout, progress and errors to stderr.
+"""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from autograder.console import err, out, show_error, table
+from autograder.errors import CourseError
+from autograder.paths import ROOT
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="A course week on data orchestration: run it, test it, grade it.",
+)
+
+Json = Annotated[Path | None, typer.Option("--json", help="Also write the result to this file, as JSON.")]
+
+
+@app.command()
+def run(
+    data: Annotated[
+        Path | None, typer.Option(help="A folder of real TLC files to read in place of generated months.")
+    ] = None,
+    json_file: Json = None,
+) -> None:
+    """Run the week's pipeline for real: notebook, DAG, backfill twice, and two graded submissions."""
+    from autograder.run import main_job
+
+    result = main_job(data=data.resolve() if data else None)
+    _write_json(json_file, result)
+    table(
+        "The backfill, 2024-01 to 2024-07, run twice",
+        ["month", "state", "rows served", "of the month", "raw_trips", "again", "fct_trips", "again"],
+        [
+            [
+                run["logical_date"][:7], run["state"], run["source_rows"], run["in_month_rows"], run["raw_rows"],
+                run["raw_rows_again"], run["fct_rows"], run["fct_rows_again"],
+            ]
+            for run in result["runs"]
+        ],
+    )  # fmt: skip
+    same = "changed nothing" if result["rerun_identical"] else "CHANGED the tables"
+    out.print(f"The second backfill {same}.\n")
+    tiers = list(result["grades"]["reference"]["tiers"])
+    table(
+        "Graded by nbgrader",
+        ["submission", *tiers, "total"],
+        [
+            [student, *(_points(one["tiers"][tier]) for tier in tiers), _points(one)]
+            for student, one in result["grades"].items()
+        ],
+    )
+    out.print(f"Done in {result['seconds']['total']:.0f} s.")
+    if not result["rerun_identical"] or any(run["state"] != "success" for run in result["runs"]):
+        raise CourseError("The backfill did not do what the chapter says.", where="the table above")
+
+
+@app.command("test")
+def run_tests(
+    pytest_arguments: Annotated[list[str] | None, typer.Argument(help="Arguments for pytest.")] = None,
+) -> None:
+    """Run the linters and the tests."""
+    checks = [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]]
+    for module, *arguments in checks:
+        _or_fail([sys.executable, "-m", module, *arguments])
+    _or_fail([sys.executable, "-m", "pytest", *(pytest_arguments or [])])
+
+
+@app.command()
+def build(
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail on any file that differs.")] = False,
+) -> None:
+    """Make every derived file: notebooks, DAG files, release version, tables of points."""
+    from autograder.build import build as make
+
+    lines = make(check)
+    for line in lines:
+        out.print(line, markup=False, soft_wrap=True)
+    if check and lines:
+        raise CourseError(f"{len(lines)} derived files are not what they are made from.", todo="Run ./course build.")
+    out.print("Everything is as it is made from." if not lines else f"{len(lines)} files.")
+
+
+@app.command()
+def observe(
+    folder: Annotated[Path, typer.Argument(help="A submission: a notebook, or a folder with dags/.")],
+    student: Annotated[str, typer.Option(help="Whose it is.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Where to write the evidence, as JSON.")],
+) -> None:
+    """Run a submission on a real Airflow, and write down what happened."""
+    from autograder.observe.evidence import observed
+    from autograder.observe.project import write_project
+
+    with tempfile.TemporaryDirectory(prefix="course-project-") as project:
+        evidence = observed(write_project(folder, Path(project)), student, told=lambda line: err.print(f"  {line}"))
+    _write_json(output, evidence)
+
+
+@app.command()
+def judge(
+    evidence: Annotated[Path, typer.Argument(help="What `course observe` wrote.")], json_file: Json = None
+) -> None:
+    """Judge evidence: each check's verdict, and the points of each tier."""
+    from autograder.checks import judge as judged
+    from autograder.checks.feedback import TERMINAL, render, summary
+    from autograder.manifest import load
+
+    course = load()
+    try:
+        document = json.loads(evidence.read_text())
+    except (OSError, ValueError) as error:
+        raise CourseError(
+            f"This is not evidence: {error}.", where=str(evidence), todo="Make it with ./course observe."
+        ) from error
+    verdicts = judged(document, course)
+    for verdict in verdicts:
+        out.print(render(verdict, course.check(verdict.id), TERMINAL) + "\n", markup=False, soft_wrap=True)
+    out.print(summary(verdicts, course), markup=False)
+    score = sum(verdict.earned for verdict in verdicts)
+    _write_json(
+        json_file,
+        {
+            "student": document["student"],
+            "score": score,
+            "max_score": sum(verdict.points for verdict in verdicts),
+            "tiers": {
+                tier.id: sum(one.earned for one in verdicts if one.id.startswith(f"{tier.id}."))
+                for tier in course.tiers
+            },
+            "checks": [vars(verdict) for verdict in verdicts],
+        },
+    )
+    if any(verdict.verdict != "pass" for verdict in verdicts):
+        raise typer.Exit(1)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is wrong with this machine, and the remedy."""
+    from autograder.doctor import examine
+
+    if not examine():
+        raise typer.Exit(2)
+
+
+class Stopped(BaseException):
+    """Raised when a signal asks us to end: Ctrl-C, a terminal that closes, a supervisor."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def _stop(number: int, _: FrameType | None) -> NoReturn:
+    raise Stopped(number)
+
+
+def main() -> NoReturn:
+    """Run the command line, with errors told as the house tells them."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
+    try:
+        app(prog_name="./course")
+    except CourseError as error:
+        show_error(error)
+        sys.exit(error.exit_code)
+    except Stopped as stopped:
+        err.print("Stopped. Everything that was started has been ended.")
+        sys.exit(128 + stopped.number)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        show_error(CourseError("The disk is full.", where=str(error.filename or ROOT), todo="Make room: about 1 GB."))
+        sys.exit(2)
+    sys.exit(0)
+
+
+def _points(grade: dict[str, float]) -> str:
+    return f"{grade['score']:g} of {grade['max_score']:g}"
+
+
+def _write_json(path: Path | None, document: object) -> None:
+    if path:
+        beside = path.with_name(f".{path.name}.{os.getpid()}")
+        beside.write_text(json.dumps(document, indent=1) + "\n")
+        beside.rename(path)
+
+
+def _or_fail(command: list[str]) -> None:
+    if subprocess.run(command, cwd=ROOT, check=False).returncode:
+        raise CourseError(f"`{' '.join(command[1:])}` failed; see above.", exit_code=1)

@@ -1,0 +1,1 @@
+"""From a submission to evidence: run it on a real Airflow and write down what happened."""

@@ -1,0 +1,19 @@
+"""Where things are in a clone: the one place that knows the layout."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The clone."""
+
+MANIFEST = ROOT / "course.yaml"
+DBT_PROJECT = ROOT / "include" / "dbt_project"
+NOTEBOOKS = ROOT / "notebooks"
+DAGS = ROOT / "dags"
+SOURCE = ROOT / "source"
+RELEASE = ROOT / "release"
+
+STATE = ROOT / ".course"
+"""What runs leave for later runs (evidence, database template) and what they hold while they last."""
+
+ASSIGNMENT = "orchestrated_pipeline"
+"""The nbgrader assignment."""

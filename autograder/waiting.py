@@ -1,0 +1,140 @@
+"""Wait for what Airflow does on its own: read a DAG file, work through runs, finish a backfill.
+
+Contract: each function looks at Airflow's records until a condition holds, prints what has happened since the
+last look, and raises `CourseError` when the condition can no longer come true or its limit has passed.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from autograder.airflow_api import ENDED, AirflowApi, Record
+from autograder.errors import CourseError
+
+_POLL = 0.3
+"""Seconds between two looks."""
+
+
+def wait_for_dag(dag_id: str, limit: float = 60) -> None:
+    """Wait until Airflow has read `dags/DAG_ID.py` as it now is, and stored its DAG.
+
+    Parameters
+    ----------
+    dag_id
+        The DAG, in a file of the same name.
+    limit
+        Seconds to wait.
+
+    Raises
+    ------
+    CourseError
+        At once when the file cannot be imported; after `limit` when no DAG appeared.
+    """
+    api = AirflowApi.from_environment()
+    file = Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]) / f"{dag_id}.py"
+
+    def stored() -> bool:
+        written = file.stat().st_mtime if file.exists() else 0.0
+        for error in api.import_errors():
+            if Path(error["filename"]).name == file.name and seconds(error["timestamp"]) > written:
+                raise CourseError(
+                    f"Airflow cannot import {file.name}:\n{error['stack_trace'].strip()}",
+                    where=str(file),
+                    todo="Mend the line that the error names, and run the cell that writes the file again.",
+                )
+        dag = api.dag(dag_id)
+        # The reading must have begun after the last change, or it saw the old text.
+        return dag is not None and seconds(dag["last_parsed_time"]) - dag["last_parse_duration"] > written
+
+    others = "Is the file there, does it name this DAG, and does it call the DAG function at its end?"
+    _until(stored, f"Airflow has not stored a DAG {dag_id!r} from {file}", limit, others)
+    print(f"Airflow has read {file.name} and stored the DAG {dag_id}.")
+
+
+def wait_for_runs(dag_id: str, limit: float = 300) -> None:
+    """Wait until no run of the DAG is queued or running, and print how those that were have ended.
+
+    Raises
+    ------
+    CourseError
+        When the DAG is paused with runs queued, or after `limit` seconds.
+    """
+    api = AirflowApi.from_environment()
+    _watch(api, dag_id, lambda: api.runs(dag_id), limit)
+
+
+def wait_for_backfill(dag_id: str, limit: float = 900) -> None:
+    """Wait until every run of the DAG's newest backfill has ended, and print how each did.
+
+    Raises
+    ------
+    CourseError
+        When a run failed (with the end of the failed task's log), when there is no backfill, when the DAG is
+        paused, or after `limit` seconds.
+    """
+    api = AirflowApi.from_environment()
+    backfill = api.latest_backfill(dag_id)
+    if backfill is None:
+        raise CourseError(
+            f"{dag_id} has no backfill.",
+            todo="Run the cell with `airflow backfill create`, and read what it prints.",
+        )
+    first, last = seconds(backfill["from_date"]), seconds(backfill["to_date"])
+
+    def its_runs() -> list[Record]:
+        dated = [run for run in api.runs(dag_id) if run["logical_date"]]
+        return [run for run in dated if first <= seconds(run["logical_date"]) <= last]
+
+    ended = _watch(api, dag_id, its_runs, limit)
+    if backfill["completed_at"] is None:
+        api.close_backfill(backfill["id"])
+    if failed := [run["dag_run_id"] for run in ended if run["state"] == "failed"]:
+        task = next(task for task in api.task_instances(dag_id, failed[0]) if task["state"] == "failed")
+        raise CourseError(
+            f"{len(failed)} of {len(ended)} runs failed. The first one's log ends:\n{api.log_text(task)}",
+            where=f"{dag_id}, run {failed[0]}, task {task['task_id']}",
+            todo="Mend the cause, and create the backfill again with --reprocess-behavior failed.",
+        )
+    print(f"All {len(ended)} runs are green.")
+
+
+def seconds(timestamp: str) -> float:
+    """Return a timestamp of the API in seconds since 1970."""
+    return datetime.fromisoformat(timestamp).timestamp()
+
+
+def _watch(api: AirflowApi, dag_id: str, of_interest: Callable[[], list[Record]], limit: float) -> list[Record]:
+    """Print each run of interest as it ends; return them once all have ended."""
+    begun = {run["dag_run_id"] for run in of_interest() if run["state"] not in ENDED}
+    found: list[Record] = []
+
+    def all_ended() -> bool:
+        found[:] = of_interest()
+        for run in found:
+            if run["dag_run_id"] in begun and run["state"] in ENDED:
+                begun.remove(run["dag_run_id"])
+                print(f"{run['state']:<8} {run['duration']:5.1f} s  {run['dag_run_id']}", flush=True)
+        if all(run["state"] in ENDED for run in found):
+            return True
+        dag = api.dag(dag_id)
+        if dag and dag["is_paused"]:
+            raise CourseError(
+                f"{dag_id} is paused, so its runs stay queued.",
+                where=f"DAG {dag_id}",
+                todo=f"Run `airflow dags unpause {dag_id}`.",
+            )
+        return False
+
+    todo = f"Look at the runs in Airflow's UI ({os.environ.get('COURSE_AIRFLOW_URL')}), or wait again."
+    _until(all_ended, f"{dag_id} still has runs that are queued or running", limit, todo)
+    return found
+
+
+def _until(condition: Callable[[], bool], otherwise: str, limit: float, todo: str) -> None:
+    deadline = time.monotonic() + limit
+    while not condition():
+        if time.monotonic() > deadline:
+            raise CourseError(f"{otherwise}, after {limit:.0f} s.", todo=todo, exit_code=1)
+        time.sleep(_POLL)

@@ -1,0 +1,88 @@
+"""What we make of the REST API's answers: pages, order, logs, refusals."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from autograder.airflow_api import AirflowApi
+from autograder.errors import CourseError
+
+
+def _api(answers: dict[str, Any], asked: list[httpx.Request] | None = None) -> AirflowApi:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if asked is not None:
+            asked.append(request)
+        found = answers[request.url.path.removeprefix("/api/v2/")]
+        return found(request) if callable(found) else httpx.Response(200, json=found)
+
+    return AirflowApi("http://airflow", "secret", transport=httpx.MockTransport(answer))
+
+
+def test_all_pages_are_read_and_the_token_is_sent() -> None:
+    def page(request: httpx.Request) -> httpx.Response:
+        offset = int(request.url.params["offset"])
+        runs = [{"dag_run_id": str(number)} for number in range(offset, min(offset + 100, 230))]
+        return httpx.Response(200, json={"dag_runs": runs, "total_entries": 230})
+
+    asked: list[httpx.Request] = []
+    runs = _api({"dags/taxi_pipeline/dagRuns": page}, asked).runs("taxi_pipeline")
+    assert [run["dag_run_id"] for run in runs] == [str(number) for number in range(230)]
+    assert [request.headers["Authorization"] for request in asked] == ["Bearer secret"] * 3
+
+
+def test_a_task_comes_after_those_that_it_waits_for() -> None:
+    tasks = [
+        {"task_id": "dbt_run", "downstream_task_ids": ["dbt_test"]},
+        {"task_id": "dbt_test", "downstream_task_ids": []},
+        {"task_id": "ingest", "downstream_task_ids": ["dbt_run"]},
+    ]
+    assert _api({"dags/d/tasks": {"tasks": tasks}}).tasks("d") == ["ingest", "dbt_run", "dbt_test"]
+
+
+def test_a_dag_that_is_not_there_is_none() -> None:
+    assert _api({"dags/nothing": lambda _: httpx.Response(404, json={"detail": "no"})}).dag("nothing") is None
+
+
+def test_the_newest_backfill_counts() -> None:
+    backfills = {"backfills": [{"id": 2}, {"id": 3}, {"id": 1}], "total_entries": 3}
+    assert _api({"backfills": backfills}).latest_backfill("d") == {"id": 3}
+    assert _api({"backfills": {"backfills": [], "total_entries": 0}}).latest_backfill("d") is None
+
+
+def test_a_log_keeps_the_tasks_own_lines_and_every_error() -> None:
+    def line(event: str, level: str = "info", **more: object) -> dict[str, object]:
+        return {"event": event, "level": level, "timestamp": "2024-03-01T06:15:42.1Z", **more}
+
+    content = [
+        line("::group::Pre Execute"),
+        line("DAG bundles loaded"),
+        line("Task failed", "error", error_detail=[{"exc_type": "KeyError", "exc_value": "'ds'"}]),
+        line("::endgroup::"),
+        line("loading 2024-03"),
+        {"event": "a line of a program"},
+    ]
+    task = {"dag_id": "d", "dag_run_id": "manual__1", "task_id": "t", "try_number": 2, "map_index": -1}
+    text = _api({"dags/d/dagRuns/manual__1/taskInstances/t/logs/2": {"content": content}}).log_text(task)
+    assert text.splitlines() == [
+        "06:15:42 error   Task failed",
+        "    KeyError: 'ds'",
+        "06:15:42 info    loading 2024-03",
+        "                 a line of a program",
+    ]
+
+
+def test_no_server_and_a_refusal_are_told_in_words() -> None:
+    def gone(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("Connection refused")
+
+    with pytest.raises(CourseError, match="does not answer: Connection refused"):
+        _api({"importErrors": gone}).import_errors()
+    with pytest.raises(CourseError, match="answered 401"):
+        _api({"importErrors": lambda _: httpx.Response(401, text="Unauthorized")}).import_errors()
+
+
+def test_without_an_address_it_says_how_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COURSE_AIRFLOW_URL", raising=False)
+    with pytest.raises(CourseError, match=r"\./course lab"):
+        AirflowApi.from_environment()

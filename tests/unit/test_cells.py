@@ -1,0 +1,188 @@
+"""Does a grade cell's call print, raise and remember as nbgrader and the student need it to?"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autograder.cells import Checks, NotPassedError, student_name
+from autograder.checks.verdict import Verdict
+from autograder.errors import CourseError
+from autograder.manifest import Chapter, Check, Course, Tier
+from autograder.paths import ROOT
+
+CHAPTER = Chapter("05", "notebooks/05_backfills.ipynb", "Backfills", 60)
+LOADS = Check("minimum.loads", "minimum", 2, "It loads.", "The file.", CHAPTER, ("a", "b", "c"))
+RUNS = Check("minimum.runs", "minimum", 3, "It runs.", "The runs.", CHAPTER, ("a", "b", "c"))
+COURSE = Course("A course", "homework", (CHAPTER,), (Tier("minimum", "Minimum"),), (LOADS, RUNS))
+
+
+class Observer:
+    """Stands in for the observation: counts the calls, and returns what the DAG file says."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Path, str]] = []
+        self.failure: CourseError | None = None
+
+    def __call__(self, project: Path, student: str) -> dict[str, Any]:
+        self.calls.append((project, student))
+        if self.failure:
+            raise self.failure
+        evidence: dict[str, Any] = json.loads((project / "dags" / "dag.py").read_text())
+        return evidence
+
+
+def judge(evidence: dict[str, Any]) -> Sequence[Verdict]:
+    return [
+        Verdict(name, 2, 2 if outcome == "pass" else 0, outcome, "", "", None, "") for name, outcome in evidence.items()
+    ]
+
+
+@pytest.fixture
+def observer() -> Observer:
+    return Observer()
+
+
+@pytest.fixture
+def checks(observer: Observer) -> Checks:
+    return Checks(observer, judge, COURSE)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("AIRFLOW_STUDENT", raising=False)
+    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
+    write(tmp_path, {"minimum.loads": "pass", "minimum.runs": "not_yet"})
+    return tmp_path
+
+
+def write(project: Path, verdicts: dict[str, str]) -> None:
+    (project / "dags").mkdir(exist_ok=True)
+    (project / "dags" / "dag.py").write_text(json.dumps(verdicts))
+
+
+def test_a_passed_check_prints_and_returns_nothing(
+    checks: Checks, project: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert checks.check("minimum.loads") is None  # type: ignore[func-returns-value]
+    out, err = capfd.readouterr()
+    assert "✓ PASS · minimum.loads" in out
+    assert err == ""
+
+
+@pytest.mark.parametrize(
+    ("outcome", "text"),
+    [("not_yet", "✗ NOT YET"), ("waiting", "… WAITING"), ("could_not_check", "! COULD NOT CHECK")],
+)
+def test_any_other_outcome_prints_and_raises(
+    checks: Checks, project: Path, capfd: pytest.CaptureFixture[str], outcome: str, text: str
+) -> None:
+    write(project, {"minimum.loads": outcome})
+    with pytest.raises(NotPassedError, match=f"^{text}: minimum.loads"):
+        checks.check("minimum.loads")
+    out, err = capfd.readouterr()
+    assert f"{text} · minimum.loads" in out
+    assert err == ""
+
+
+def test_the_exception_is_an_assertion_and_shows_one_line() -> None:
+    error = NotPassedError("✗ NOT YET: minimum.loads")
+    assert isinstance(error, AssertionError)
+    assert error._render_traceback_() == ["✗ NOT YET: minimum.loads"]
+
+
+def test_the_project_is_observed_once_for_all_cells(checks: Checks, project: Path, observer: Observer) -> None:
+    checks.check("minimum.loads")
+    for _ in range(2):
+        with pytest.raises(NotPassedError):
+            checks.check("minimum.runs")
+    assert observer.calls == [(project, "default")]
+
+
+def test_a_changed_file_is_observed_anew_and_its_old_text_is_remembered(
+    checks: Checks, project: Path, observer: Observer
+) -> None:
+    checks.check("minimum.loads")
+    write(project, {"minimum.loads": "not_yet"})
+    with pytest.raises(NotPassedError):
+        checks.check("minimum.loads")
+    write(project, {"minimum.loads": "pass", "minimum.runs": "not_yet"})
+    checks.check("minimum.loads")
+    assert len(observer.calls) == 2
+
+
+def test_a_failure_of_ours_is_not_the_students(
+    checks: Checks, project: Path, observer: Observer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    observer.failure = CourseError("Postgres did not start.")
+    with pytest.raises(NotPassedError, match="COULD NOT CHECK"):
+        checks.check("minimum.loads")
+    out, _ = capfd.readouterr()
+    assert "Postgres did not start." in out
+    assert "not yours" in out
+
+
+def test_a_failure_of_ours_is_tried_again_by_the_same_cell_only(
+    checks: Checks, project: Path, observer: Observer
+) -> None:
+    observer.failure = CourseError("Postgres did not start.")
+    for check in ("minimum.loads", "minimum.runs"):
+        with pytest.raises(NotPassedError):
+            checks.check(check)
+    assert len(observer.calls) == 1
+    observer.failure = None
+    checks.check("minimum.loads")
+    assert len(observer.calls) == 2
+
+
+def test_a_mistake_in_our_rules_is_not_the_students(
+    observer: Observer, project: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def broken(evidence: dict[str, Any]) -> Sequence[Verdict]:
+        raise KeyError("runs")
+
+    with pytest.raises(NotPassedError, match="COULD NOT CHECK"):
+        Checks(observer, broken, COURSE).check("minimum.loads")
+    assert "The checker broke: KeyError: 'runs'." in capfd.readouterr().out
+
+
+def test_a_check_without_a_verdict_could_not_be_checked(checks: Checks, project: Path) -> None:
+    write(project, {"minimum.loads": "pass"})
+    with pytest.raises(NotPassedError, match="COULD NOT CHECK"):
+        checks.check("minimum.runs")
+
+
+def test_a_hint_is_printed(checks: Checks, capfd: pytest.CaptureFixture[str]) -> None:
+    checks.hint("minimum.loads", 2)
+    assert capfd.readouterr().out.splitlines()[:2] == ["Hint 2 of 3 for minimum.loads", "b"]
+
+
+def test_whose_project_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "autograded" / "ada" / "homework"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
+    monkeypatch.delenv("AIRFLOW_STUDENT", raising=False)
+    assert student_name() == "default"
+    monkeypatch.setenv("AIRFLOW_STUDENT", "")
+    assert student_name() == "default"
+    monkeypatch.setenv("AIRFLOW_STUDENT", "grace")
+    assert student_name() == "grace"
+    monkeypatch.setenv("NBGRADER_EXECUTION", "validate")
+    assert student_name() == "grace"
+    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+    assert student_name() == "ada"
+
+
+def test_importing_it_brings_nothing_heavy() -> None:
+    program = "import sys, autograder.cells; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "autograder.manifest" in loaded
+    assert not {"airflow", "pandas", "nbgrader", "jupytext", "sqlalchemy", "pyarrow", "psycopg"} & set(loaded)

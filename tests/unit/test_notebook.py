@@ -1,0 +1,80 @@
+"""The tables that a chapter shows, and its first cell."""
+
+from typing import Any
+
+import pytest
+
+from autograder import notebook
+from autograder.airflow_api import AirflowApi
+from autograder.errors import CourseError
+
+
+class FakeAirflow:
+    """Two runs of two tasks, one of them triggered by hand."""
+
+    def healthy(self) -> bool:
+        return True
+
+    def tasks(self, dag_id: str) -> list[str]:
+        return ["ingest", "dbt_run"]
+
+    def runs(self, dag_id: str) -> list[dict[str, Any]]:
+        return [
+            {"dag_run_id": "manual__1", "run_type": "manual", "state": "running", "duration": None,
+             "logical_date": None, "run_after": "2024-05-06T07:08:09Z"},
+            {"dag_run_id": "backfill__1", "run_type": "backfill", "state": "success", "duration": 3.14159,
+             "logical_date": "2024-01-01T00:00:00Z", "run_after": "2024-01-01T00:00:00Z"},
+        ]  # fmt: skip
+
+    def task_instances(self, dag_id: str, run_id: str = "~") -> list[dict[str, Any]]:
+        return [
+            {"dag_run_id": "manual__1", "task_id": "ingest", "state": "failed"},
+            {"dag_run_id": "manual__1", "task_id": "dbt_run", "state": None},
+            {"dag_run_id": "backfill__1", "task_id": "ingest", "state": "success"},
+        ]
+
+
+@pytest.fixture(autouse=True)
+def airflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AirflowApi, "from_environment", FakeAirflow)
+    monkeypatch.setenv("COURSE_AIRFLOW", "1")
+    monkeypatch.setenv("COURSE_AIRFLOW_URL", "http://airflow")
+    monkeypatch.setenv("AIRFLOW_STUDENT", "ada")
+    # start() sets these for the commands of a notebook; here they go away again.
+    monkeypatch.setenv("AIRFLOW__LOGGING__LOGGING_LEVEL", "INFO")
+    monkeypatch.setenv("PYTHONWARNINGS", "default")
+
+
+def test_start_says_where_the_ui_is(capsys: pytest.CaptureFixture[str]) -> None:
+    notebook.start("ada")
+    assert "http://airflow" in capsys.readouterr().out
+
+
+def test_start_notices_another_student() -> None:
+    with pytest.raises(CourseError, match=r"'grace'.*'ada'"):
+        notebook.start("grace")
+
+
+def test_start_says_how_to_get_an_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COURSE_AIRFLOW")
+    with pytest.raises(CourseError, match=r"\./course lab"):
+        notebook.start("ada")
+
+
+def test_runs_show_a_missing_logical_date() -> None:
+    table = notebook.runs("d")
+    assert table.index.tolist() == ["manual__1", "backfill__1"]
+    assert table["logical_date"].tolist() == [None, "2024-01-01"]
+    assert table["seconds"].tolist() == [0.0, 3.1]
+
+
+def test_the_grid_has_a_word_for_every_task_of_every_run() -> None:
+    table = notebook.grid("d")
+    assert table.columns.tolist() == ["ingest", "dbt_run"]
+    assert table.index.tolist() == ["manual 2024-05-06", "backfill 2024-01-01"]
+    assert table.to_numpy().tolist() == [["✘ failed", "… no state yet"], ["✔ success", "… no state yet"]]
+
+
+def test_a_log_of_no_task_is_told() -> None:
+    with pytest.raises(CourseError, match="no task 'dbt'"):
+        notebook.task_log("d", "manual__1", "dbt")

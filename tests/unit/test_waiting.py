@@ -1,0 +1,130 @@
+"""When waiting ends, and what it says when there is nothing to wait for."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autograder import waiting
+from autograder.airflow_api import AirflowApi
+from autograder.errors import CourseError
+
+
+class FakeAirflow:
+    """Answers as the REST API does. Each look at the runs takes the next of `looks`, the last one for ever."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = {"dag": None, "import_errors": [], "latest_backfill": None, **answers}
+        self.looks: list[list[dict[str, Any]]] = self.answers.pop("looks", [[]])
+        self.closed: list[int] = []
+
+    def dag(self, dag_id: str) -> Any:
+        return self.answers["dag"]
+
+    def import_errors(self) -> Any:
+        return self.answers["import_errors"]
+
+    def latest_backfill(self, dag_id: str) -> Any:
+        return self.answers["latest_backfill"]
+
+    def runs(self, dag_id: str) -> list[dict[str, Any]]:
+        return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        return [{"task_id": "ingest", "state": "success"}, {"task_id": "dbt_test", "state": "failed"}]
+
+    def log_text(self, task: dict[str, Any]) -> str:
+        return f"the log of {task['task_id']}"
+
+    def close_backfill(self, backfill_id: int) -> None:
+        self.closed.append(backfill_id)
+
+
+@pytest.fixture
+def airflow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Put a FakeAirflow in place of the running one."""
+
+    def place(**answers: Any) -> FakeAirflow:
+        fake = FakeAirflow(**answers)
+        monkeypatch.setattr(AirflowApi, "from_environment", lambda: fake)
+        return fake
+
+    monkeypatch.setattr(waiting, "_POLL", 0)
+    monkeypatch.setenv("AIRFLOW__CORE__DAGS_FOLDER", str(tmp_path))
+    return place
+
+
+RUNNING = {"is_paused": False}
+BACKFILL = {"id": 7, "from_date": "2024-01-01T00:00:00Z", "to_date": "2024-02-01T00:00:00Z", "completed_at": None}
+
+
+def _run(month: str | None, state: str) -> dict[str, Any]:
+    date = f"2024-{month}-01T00:00:00Z" if month else None
+    return {"dag_run_id": f"run {month}", "logical_date": date, "state": state, "duration": 2.5}
+
+
+def test_a_dag_is_there_once_it_was_read_after_its_last_change(airflow: Any, tmp_path: Path) -> None:
+    (tmp_path / "d.py").write_text("")
+    os.utime(tmp_path / "d.py", (1000, 1000))
+    airflow(dag={"last_parsed_time": "1970-01-01T00:16:41Z", "last_parse_duration": 0.5})  # began at 1000.5
+    waiting.wait_for_dag("d", limit=0)
+    airflow(dag={"last_parsed_time": "1970-01-01T00:16:41Z", "last_parse_duration": 1.5})  # began at 999.5
+    with pytest.raises(CourseError, match="has not stored"):
+        waiting.wait_for_dag("d", limit=0)
+
+
+def test_an_import_error_is_shown_at_once_unless_it_is_an_old_one(airflow: Any, tmp_path: Path) -> None:
+    (tmp_path / "d.py").write_text("")
+    os.utime(tmp_path / "d.py", (1000, 1000))
+    error = {"filename": "d.py", "stack_trace": "NameError: task", "timestamp": "1970-01-01T00:16:41Z"}
+    airflow(import_errors=[error])
+    with pytest.raises(CourseError, match="NameError: task"):
+        waiting.wait_for_dag("d", limit=60)
+    airflow(import_errors=[{**error, "timestamp": "1970-01-01T00:16:39Z"}])
+    with pytest.raises(CourseError, match="has not stored"):
+        waiting.wait_for_dag("d", limit=0)
+
+
+def test_a_backfill_ends_with_its_own_runs_and_is_closed(airflow: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    others = [_run(None, "failed"), _run("09", "running")]
+    fake = airflow(
+        dag=RUNNING,
+        latest_backfill=BACKFILL,
+        looks=[
+            [*others, _run("01", "running"), _run("02", "queued")],
+            [*others, _run("01", "success"), _run("02", "running")],
+            [*others, _run("01", "success"), _run("02", "success")],
+        ],
+    )
+    waiting.wait_for_backfill("d")
+    assert fake.closed == [7]
+    assert capsys.readouterr().out.splitlines() == [
+        "success    2.5 s  run 01",
+        "success    2.5 s  run 02",
+        "All 2 runs are green.",
+    ]
+
+
+def test_a_failed_run_is_shown_with_its_log(airflow: Any) -> None:
+    airflow(dag=RUNNING, latest_backfill=BACKFILL, looks=[[_run("01", "success"), _run("02", "failed")]])
+    with pytest.raises(CourseError) as raised:
+        waiting.wait_for_backfill("d")
+    assert "1 of 2 runs failed" in raised.value.what
+    assert "the log of dbt_test" in raised.value.what
+    assert raised.value.where == "d, run run 02, task dbt_test"
+
+
+def test_what_cannot_end_is_told_at_once(airflow: Any) -> None:
+    airflow()
+    with pytest.raises(CourseError, match="has no backfill"):
+        waiting.wait_for_backfill("d")
+    airflow(dag={"is_paused": True}, latest_backfill=BACKFILL, looks=[[_run("01", "queued")]])
+    with pytest.raises(CourseError, match="airflow dags unpause d"):
+        waiting.wait_for_backfill("d")
+
+
+def test_waiting_has_a_limit(airflow: Any) -> None:
+    airflow(dag=RUNNING, looks=[[_run("01", "running")]])
+    with pytest.raises(CourseError, match="after 0 s"):
+        waiting.wait_for_runs("d", limit=0)
