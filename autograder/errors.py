@@ -36,3 +36,7 @@ class CourseError(Exception):
         if self.todo:
             lines.append(f"  to do: {self.todo}")
         return "\n".join(lines)
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows in place of a traceback, which would be through our code only."""
+        return [str(self)]

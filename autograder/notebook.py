@@ -5,7 +5,9 @@ Contract: every function reads the records of the Airflow and the warehouse that
 shows well. What a reader can mend is raised as `CourseError`.
 """
 
+import json
 import os
+from pathlib import Path
 
 import pandas as pd
 import psycopg
@@ -13,7 +15,9 @@ from psycopg import sql
 
 from autograder.airflow_api import AirflowApi
 from autograder.errors import CourseError
-from autograder.waiting import wait_for_backfill, wait_for_dag, wait_for_runs
+from autograder.observe.warehouse import snapshot
+from autograder.waiting import wait_for_backfill as _wait_for_backfill
+from autograder.waiting import wait_for_dag, wait_for_runs
 
 __all__ = [
     "grid",
@@ -53,6 +57,25 @@ def start(student: str) -> None:
     os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "WARNING"
     os.environ["PYTHONWARNINGS"] = "ignore"
     print(f"Airflow is healthy. Its UI is at {os.environ['COURSE_AIRFLOW_URL']}")
+
+
+def wait_for_backfill(dag_id: str, limit: float = 900) -> None:
+    """Wait until every run of the DAG's newest backfill has ended, and print how each did.
+
+    Where the environment variable COURSE_RECORD names a file, what then stands in the warehouse is added to it
+    as a line: `./course run` reports from there.
+
+    Raises
+    ------
+    CourseError
+        When a run failed, there is no backfill, the DAG is paused, or after `limit` seconds.
+    """
+    _wait_for_backfill(dag_id, limit)
+    if record := os.environ.get("COURSE_RECORD"):
+        with psycopg.connect(os.environ["AIRFLOW_CONN_AZURE_PG"], autocommit=True) as connection:
+            tables = snapshot(connection, f"airflow_{_student()}")
+        with Path(record).open("a") as lines:
+            lines.write(f"{json.dumps(tables)}\n")
 
 
 def runs(dag_id: str) -> pd.DataFrame:

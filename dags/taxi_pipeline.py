@@ -150,8 +150,7 @@ def dbt(command: str) -> BashOperator:
     """Return the task that runs one dbt command on the warehouse of `azure_pg`."""
     return BashOperator(
         task_id=f"dbt_{command}",
-        # BashOperator starts in a temporary folder and removes it afterwards: a good place for dbt's files.
-        bash_command=f'dbt {command} --target-path "$PWD" --log-path "$PWD"',
+        bash_command=f"dbt {command}",
         env={
             "PG_HOST": "{{ conn.azure_pg.host }}",
             "PG_PORT": "{{ conn.azure_pg.port or 5432 }}",
@@ -162,7 +161,7 @@ def dbt(command: str) -> BashOperator:
             "DBT_PROJECT_DIR": str(DBT_PROJECT),
             "DBT_PROFILES_DIR": str(DBT_PROJECT),
         },
-        append_env=True,  # without it the command would see these variables only, and no PATH
+        append_env=True,  # without it the command would see only these variables, and no PATH
     )
 
 

@@ -1,52 +1,106 @@
-"""Where `airflow` and `dbt` on PATH come from: the warm parent, or the packages' own scripts.
+"""Where `airflow` and `dbt` on PATH come from: warm parents, or the packages' own scripts.
 
-Contract: `warm_commands` starts the warm parent of a session and returns a folder to put before PATH, in which
-`airflow` and `dbt` go through it. Where a process cannot safely fork what it has imported (any system but
+Contract: `Commands.start` starts a warm parent for each program of a session; `folder` is to be put before PATH, and
+in it `airflow` and `dbt` go through them. Where a process cannot safely fork what it has imported (any system but
 Linux), or COURSE_WARM=0 asks for it, the folder is the environment's own, with the real commands.
 """
 
 import os
 import shlex
+import subprocess
 import sys
 import sysconfig
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.airflow_local import warm_client
+from autograder.airflow_local.postgres import WAREHOUSE, Postgres
 from autograder.airflow_local.session import Session
-from autograder.airflow_local.warm import PROGRAMS
-from autograder.paths import ROOT
+from autograder.paths import DBT_PROJECT, ROOT
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 PRELOADED_WITHIN = 120.0
 """Seconds that the imports may take on a slow machine."""
 
 
-def warm_commands(session: Session, env: Mapping[str, str]) -> Path:
-    """Return the folder with the commands of a session.
+@dataclass(frozen=True)
+class Commands:
+    """The commands of a session.
 
     Parameters
     ----------
     session
-        Owns the warm parent.
-    env
-        Airflow's settings, under which the parent imports; each command brings its own environment.
-
-    Raises
-    ------
-    CourseError
-        When the parent cannot import what it is to import.
+        Owns the warm parents.
+    folder
+        Holds `airflow` and `dbt`.
+    parents
+        The warm parents, by program; none where the real commands are used.
     """
-    if sys.platform != "linux" or os.environ.get("COURSE_WARM") == "0":
-        return SCRIPTS
-    listening = session.folder / "warm"
-    argv = [sys.executable, "-m", "autograder.airflow_local.warm", str(listening)]
-    process = session.start("warm", argv, env=env, cwd=ROOT)
-    folder = session.folder / "bin"
-    folder.mkdir()
-    for program in PROGRAMS:
-        client = [sys.executable, "-I", "-S", warm_client.__file__, str(listening), str(SCRIPTS / program), program]
-        (folder / program).write_text(f'#!/bin/sh\nexec {shlex.join(client)} "$@"\n')
-        (folder / program).chmod(0o755)
-    session.wait_until(listening.exists, "The warm Airflow", process=process, name="warm", limit=PRELOADED_WITHIN)
-    return folder
+
+    session: Session
+    folder: Path
+    parents: Mapping[str, subprocess.Popen[bytes]]
+
+    @classmethod
+    def start(cls, session: Session, postgres: Postgres, environment: Mapping[str, str]) -> "Commands":
+        """Start the warm parents, without waiting for them.
+
+        Parameters
+        ----------
+        session
+            Owns them.
+        postgres
+            Where dbt's parent tries its commands out, in a database of its own.
+        environment
+            Airflow's settings, under which it is imported; each command brings its own environment.
+        """
+        if sys.platform != "linux" or os.environ.get("COURSE_WARM") == "0":
+            return cls(session, SCRIPTS, {})
+        warmup = "dbt_warmup"
+        postgres.create_database(warmup, owner=WAREHOUSE)
+        environments = {
+            "airflow": environment,
+            "dbt": {
+                "PG_HOST": "127.0.0.1",
+                "PG_PORT": str(postgres.port),
+                "PG_USER": WAREHOUSE,
+                "PG_PASSWORD": postgres.password,
+                "PG_DBNAME": warmup,
+                "PG_SCHEMA": warmup,
+                "DBT_PROJECT_DIR": str(DBT_PROJECT),
+                "DBT_PROFILES_DIR": str(DBT_PROJECT),
+                "DBT_TARGET_PATH": str(session.folder / warmup),
+                "DBT_LOG_PATH": str(session.folder / warmup),
+                "COURSE_WARMUP_DATABASE": postgres.uri(warmup, user=WAREHOUSE),
+            },
+        }
+        made = cls(session, session.folder / "bin", {})
+        made.folder.mkdir()
+        parents = {program: made._start(program, env) for program, env in environments.items()}
+        return cls(session, made.folder, parents)
+
+    def _start(self, program: str, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        socket = str(self._socket(program))
+        client = [sys.executable, "-I", "-S", warm_client.__file__, socket, str(SCRIPTS / program), program]
+        (self.folder / program).write_text(f'#!/bin/sh\nexec {shlex.join(client)} "$@"\n')
+        (self.folder / program).chmod(0o755)
+        argv = [sys.executable, "-m", "autograder.airflow_local.warm", program, socket]
+        return self.session.start(f"warm-{program}", argv, env=environment, cwd=ROOT)
+
+    def _socket(self, program: str) -> Path:
+        return self.session.folder / f"warm-{program}"
+
+    def wait(self, program: str) -> None:
+        """Wait until a program's warm parent takes commands.
+
+        Raises
+        ------
+        CourseError
+            When it cannot import what it is to import.
+        """
+        if program in self.parents:
+            self.session.wait_until(
+                self._socket(program).exists, f"The warm {program}",
+                process=self.parents[program], name=f"warm-{program}", limit=PRELOADED_WITHIN,
+            )  # fmt: skip

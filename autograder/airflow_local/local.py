@@ -16,7 +16,7 @@ from pathlib import Path
 from autograder.airflow_local import months as tlc
 from autograder.airflow_local import postgres
 from autograder.airflow_local.airflow import COMPONENTS, Airflow, migrate
-from autograder.airflow_local.commands import SCRIPTS, warm_commands
+from autograder.airflow_local.commands import SCRIPTS, Commands
 from autograder.airflow_local.postgres import WAREHOUSE, Postgres
 from autograder.airflow_local.session import Session
 from autograder.airflow_local.source import read_log
@@ -119,9 +119,11 @@ def start(
         "DBT_LOG_PATH": str(session.logs / "dbt"),
     }
     airflow = Airflow(session, database, "airflow", project / "dags", extra)
-    commands = warm_commands(session, airflow.environment)
-    extra["PATH"] = os.pathsep.join([str(commands), str(SCRIPTS), os.environ["PATH"]])
+    commands = Commands.start(session, database, airflow.environment)
+    extra["PATH"] = os.pathsep.join([str(commands.folder), str(SCRIPTS), os.environ["PATH"]])
+    commands.wait("airflow")
     airflow.start(components)
+    commands.wait("dbt")
     return Local(session, database, source, airflow, student)
 
 

@@ -1,13 +1,12 @@
-"""The warm parent: imports Airflow, its API server and dbt once, and forks a child for each command.
+"""A warm parent: imports a program once, and forks a child for each of its commands.
 
-Contract: `python -m autograder.airflow_local.warm SOCKET` listens on a Unix socket. A client (`warm_client`)
-sends a command line, a folder, an environment and its three standard streams; the parent forks a child that
-takes these over and runs the command's own entry point (`airflow.__main__.main`, `dbt.cli.main.cli`), and
-tells the client how it ended. Signals that the client passes on reach the child. The parent has one thread
-and no database connection when it forks, which it asserts.
+Contract: `python -m autograder.airflow_local.warm PROGRAM SOCKET`, for `airflow` or `dbt`, listens on a Unix socket
+when all is imported. A client (`warm_client`) sends a command line, a folder, an environment and its three standard
+streams; the parent forks a child that takes these over and runs the program's own entry point, and tells the client
+how it ended. Signals that the client passes on reach the child. The parent has one thread and no connection of its
+own when it forks, which it asserts.
 """
 
-import asyncio
 import contextlib
 import gc
 import json
@@ -19,27 +18,13 @@ import struct
 import sys
 import threading
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
+
+import psutil
+
+from autograder.airflow_local import preload
 
 LENGTH = struct.Struct("!I")
-PROGRAMS = ("airflow", "dbt")
-
-
-def preload() -> None:
-    """Import what the commands import, and build what the first request would build."""
-    import airflow.api_fastapi.main as api
-    import httpx
-    import pyarrow.parquet  # noqa: F401
-    from airflow.cli import cli_parser
-
-    cli_parser.get_parser()
-
-    async def first_request() -> None:
-        transport = httpx.ASGITransport(app=api.app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://warm") as client:
-            await client.get("/execution/health")
-
-    asyncio.run(first_request())
 
 
 class Child(Exception):  # noqa: N818 - not an error: unwinds the forked child to a clean stack
@@ -166,37 +151,13 @@ def take_over(request: dict[str, Any]) -> None:
         setattr(sys, f"__{name}__", stream)
 
 
-def run(argv: list[str]) -> NoReturn:
-    """Run the entry point of `argv[0]` as its console script would."""
-    if argv[0] == "dbt":
-        from dbt.cli.main import cli
-
-        sys.exit(cli())
-    from airflow.__main__ import main as airflow_main
-
-    reset_airflow()
-    sys.exit(airflow_main())
-
-
-def reset_airflow() -> None:
-    """Make Airflow read the environment again: the one place that touches its internals after a fork."""
-    import importlib
-
-    from airflow import settings
-    from airflow.config_templates import airflow_local_settings
-
-    settings.dispose_orm(do_log=False)
-    settings.configure_vars()
-    importlib.reload(airflow_local_settings)
-    settings.configure_logging()
-    settings.configure_orm()
-
-
-def main(path: str) -> None:
-    """Preload, then serve on the Unix socket at `path`."""
-    preload()
+def main(program: str, path: str) -> int:
+    """Preload a program, then serve its commands on the Unix socket at `path`."""
+    run = preload.PROGRAMS[program]()
     gc.collect()
     gc.freeze()
+    if connections := psutil.Process().net_connections("inet"):
+        raise RuntimeError(f"the warm parent has connections, which children would share: {connections}")
     listener = socket.socket(socket.AF_UNIX)
     beside = f"{path}.new"
     listener.bind(beside)
@@ -207,8 +168,8 @@ def main(path: str) -> None:
     except Child as child:
         request = child.request
     take_over(request)
-    run(request["argv"])
+    return run()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    sys.exit(main(*sys.argv[1:]))

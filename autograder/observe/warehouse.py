@@ -52,26 +52,34 @@ def _describe(connection: psycopg.Connection, schema: str, table: str) -> dict[s
 def cut_loads(connection: psycopg.Connection, schema: str, after_rows: int) -> Iterator[None]:
     """Make every load of `raw_trips` lose its connection at its `after_rows`-th row, until the block ends.
 
-    The server ends the connection from inside the load, as a crash or a broken network would.
+    The server ends the connection from inside the load, as a crash or a broken network would. Nothing of it is
+    left afterwards, whatever became of the table and its schema meanwhile.
+
+    Parameters
+    ----------
+    connection
+        The superuser's, committing each statement.
+    schema
+        Holds the table.
+    after_rows
+        How many rows a load gets through, over all its transactions, before the next is its last.
     """
-    names = {
-        "table": sql.Identifier(schema, "raw_trips"),
-        "function": sql.Identifier(schema, "course_cut"),
-        "sequence": sql.Identifier(schema, "course_loaded"),
-        # A sequence does not roll back: it counts over transactions and tries.
-        "count": sql.Literal(f"{schema}.course_loaded"),
-        "rows": sql.Literal(after_rows),
-    }
-    for statement in (
-        "CREATE SEQUENCE {sequence}",
-        "CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-        " IF nextval({count}) % {rows} = 0 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF;"
-        " RETURN NEW; END $$",
-        "CREATE TRIGGER course_cut BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION {function}()",
-        "GRANT ALL ON SEQUENCE {sequence} TO PUBLIC",
-    ):
-        connection.execute(sql.SQL(statement).format(**names))
-    yield
-    # The table may have been replaced meanwhile, and its trigger with it.
-    for statement in ("DROP FUNCTION {function} CASCADE", "DROP SEQUENCE {sequence}"):
-        connection.execute(sql.SQL(statement).format(**names))
+    names = {"table": sql.Identifier(schema, "raw_trips"), "rows": sql.Literal(after_rows)}
+    # In a schema of its own, it is not in the way of what lists or drops the student's, and goes with one statement.
+    with connection.transaction():
+        for statement in (
+            "CREATE SCHEMA course_cut",
+            "GRANT USAGE ON SCHEMA course_cut TO PUBLIC",
+            # A sequence does not roll back: it counts over transactions and tries.
+            "CREATE SEQUENCE course_cut.loaded",
+            "GRANT USAGE ON SEQUENCE course_cut.loaded TO PUBLIC",
+            "CREATE FUNCTION course_cut.cut() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " IF nextval('course_cut.loaded') % {rows} = 0 THEN PERFORM pg_terminate_backend(pg_backend_pid());"
+            " END IF; RETURN NEW; END $$",
+            "CREATE TRIGGER course_cut BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION course_cut.cut()",
+        ):
+            connection.execute(sql.SQL(statement).format(**names))
+    try:
+        yield
+    finally:
+        connection.execute("DROP SCHEMA course_cut CASCADE")

@@ -1,0 +1,104 @@
+"""What a warm parent imports and builds before it forks, and what its children run.
+
+Contract: each function in `PROGRAMS` makes its program ready in this process and returns the entry point that a
+forked child calls, which is the one of the program's own console script. Nothing of Airflow or dbt is replaced; the
+one place that touches Airflow's internals is `reset_airflow`.
+"""
+
+import asyncio
+import importlib
+import os
+import sys
+from collections.abc import Callable
+
+AIRFLOW_MODULES = (
+    "airflow.__main__",
+    "airflow.api_fastapi.main",
+    "airflow.cli.commands.api_server_command",
+    "airflow.cli.commands.backfill_command",
+    "airflow.cli.commands.dag_command",
+    "airflow.cli.commands.dag_processor_command",
+    "airflow.cli.commands.scheduler_command",
+    "airflow.dag_processing.processor",
+    "airflow.executors.local_executor",
+    "airflow.providers.postgres.hooks.postgres",
+    "airflow.providers.standard.operators.bash",
+    "airflow.sdk.execution_time.supervisor",
+    "airflow.sdk.execution_time.task_runner",
+    "httpx",
+    "pandas",
+    "psycopg",
+    "pyarrow.csv",
+    "pyarrow.parquet",
+)
+"""What the commands, and the tasks of the course's DAGs, import."""
+
+DBT_WARMUP = (["run"], ["test"])
+"""Run once in the parent: dbt builds its parsers and validators when they are first used, for about a second."""
+
+
+def airflow() -> Callable[[], int]:
+    """Import Airflow and its API server, and build what the server's first request would build."""
+    for module in AIRFLOW_MODULES:
+        importlib.import_module(module)
+    import httpx
+    from airflow.__main__ import main
+    from airflow.api_fastapi.main import app
+    from airflow.cli import cli_parser
+
+    cli_parser.get_parser()
+
+    async def first_request() -> None:
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://warm") as client:
+            await client.get("/execution/health")
+
+    asyncio.run(first_request())
+
+    def run() -> int:
+        reset_airflow()
+        return main() or 0
+
+    return run
+
+
+def reset_airflow() -> None:
+    """Make Airflow read the environment again, in a forked child."""
+    from airflow import settings
+    from airflow.config_templates import airflow_local_settings
+
+    settings.dispose_orm(do_log=False)
+    settings.configure_vars()
+    importlib.reload(airflow_local_settings)
+    settings.configure_logging()
+    settings.configure_orm()
+
+
+def dbt() -> Callable[[], int]:
+    """Import dbt, and let it build and test the course's models in the database that the environment names."""
+    import dbt.adapters.postgres
+    import psycopg
+    from dbt.cli.main import cli, dbtRunner
+    from psycopg import sql
+
+    from autograder.airflow_local.months import SCHEMA
+
+    kinds = {"int": "bigint", "dou": "double precision", "tim": "timestamp", "lar": "text"}
+    columns = ", ".join(f'"{column.name}" {kinds[str(column.type)[:3]]}' for column in SCHEMA)
+    with psycopg.connect(os.environ["COURSE_WARMUP_DATABASE"]) as connection:
+        schema = sql.Identifier(os.environ["PG_SCHEMA"])
+        connection.execute(sql.SQL("CREATE SCHEMA {}").format(schema))
+        connection.execute(sql.SQL("CREATE TABLE {}.raw_trips (" + columns + ")").format(schema))
+    for command in DBT_WARMUP:
+        # What dbt finds matters as little as what it says: this is for what it builds in memory.
+        dbtRunner().invoke([*command, "--quiet"])
+
+    def run() -> int:
+        sys.argv[0] = "dbt"
+        cli()
+        return 0
+
+    return run
+
+
+PROGRAMS: dict[str, Callable[[], Callable[[], int]]] = {"airflow": airflow, "dbt": dbt}

@@ -1,0 +1,223 @@
+"""Does the warehouse's witness describe the tables as they are, and does a cut load really lose its connection?"""
+
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from autograder.airflow_local.postgres import WAREHOUSE, Postgres
+from autograder.observe.warehouse import cut_loads, snapshot
+from autograder.paths import STATE
+
+pytestmark = pytest.mark.integration
+
+SCHEMA = "airflow_ada"
+AFTER = 150
+"""The row at which a load is cut, as in a graded run."""
+
+CREATE = 'CREATE TABLE airflow_ada.raw_trips ("VendorID" integer, lpep_pickup_datetime timestamp, fare numeric(10, 2))'
+INSERT = "INSERT INTO airflow_ada.raw_trips VALUES (%s, %s, %s)"
+
+Row = tuple[int, str | None, float]
+Load = Callable[[psycopg.Connection, list[Row]], None]
+
+
+@pytest.fixture
+def admin(warehouse_postgres: Postgres) -> Iterator[psycopg.Connection]:
+    """The checker's connection, with an empty raw_trips of the student's."""
+    with warehouse_postgres.connect() as connection:
+        connection.execute("CREATE SCHEMA airflow_ada AUTHORIZATION warehouse")
+        connection.execute("SET ROLE warehouse")
+        connection.execute(CREATE)
+        connection.execute("RESET ROLE")
+        yield connection
+        connection.execute("DROP SCHEMA IF EXISTS airflow_ada CASCADE")
+
+
+@pytest.fixture
+def student(warehouse_postgres: Postgres, admin: psycopg.Connection) -> Iterator[psycopg.Connection]:
+    """A connection as DAGs have it: the warehouse's owner, who commits."""
+    with psycopg.connect(warehouse_postgres.uri(WAREHOUSE, user=WAREHOUSE)) as connection:
+        yield connection
+
+
+def trips(count: int, month: str = "2024-01") -> list[Row]:
+    return [(number % 2, f"{month}-{1 + number % 28:02} 12:00:00", number / 4) for number in range(count)]
+
+
+def insert(connection: psycopg.Connection, rows: list[Row]) -> None:
+    """Load as one statement."""
+    values = sql.SQL(", ").join(sql.SQL("({})").format(sql.SQL(", ").join(map(sql.Literal, row))) for row in rows)
+    connection.execute(sql.SQL("INSERT INTO airflow_ada.raw_trips VALUES {}").format(values))
+
+
+def executemany(connection: psycopg.Connection, rows: list[Row]) -> None:
+    """Load a row at a time."""
+    connection.cursor().executemany(INSERT, rows)
+
+
+def copy(connection: psycopg.Connection, rows: list[Row]) -> None:
+    """Load as a stream."""
+    with connection.cursor().copy("COPY airflow_ada.raw_trips FROM STDIN") as into:
+        for row in rows:
+            into.write_row(row)
+
+
+def insert_select(connection: psycopg.Connection, rows: list[Row]) -> None:
+    """Load into a table beside it first."""
+    connection.execute("CREATE TABLE airflow_ada.staged (LIKE airflow_ada.raw_trips)")
+    with connection.cursor().copy("COPY airflow_ada.staged FROM STDIN") as into:
+        for row in rows:
+            into.write_row(row)
+    connection.execute("INSERT INTO airflow_ada.raw_trips SELECT * FROM airflow_ada.staged")
+
+
+LOADS = [insert, executemany, copy, insert_select]
+
+
+def rows_in(connection: psycopg.Connection) -> int:
+    (count,) = connection.execute("SELECT count(*) FROM airflow_ada.raw_trips").fetchone() or (0,)
+    return int(count)
+
+
+def left_behind(connection: psycopg.Connection) -> set[str]:
+    """Return what there is in the database beside Postgres's own and the student's tables."""
+    query = """
+        SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'public')
+        UNION ALL SELECT relname FROM pg_class WHERE relnamespace >= 16384 AND relkind = 'S'
+        UNION ALL SELECT proname FROM pg_proc WHERE oid >= 16384
+        UNION ALL SELECT tgname FROM pg_trigger WHERE oid >= 16384
+    """
+    return {name for (name,) in connection.execute(query)} - {SCHEMA}
+
+
+def test_the_clones_own_template_is_not_touched(warehouse_postgres: Postgres) -> None:
+    (data,) = warehouse_postgres.connect().execute("SHOW data_directory").fetchone() or ("",)
+    assert not str(data).startswith(str(STATE))
+
+
+def test_a_schema_without_tables_is_described_as_such(admin: psycopg.Connection) -> None:
+    assert snapshot(admin, "airflow_nobody") == {"raw_trips": None, "fct_trips": None}
+
+
+def test_rows_are_counted_by_month_of_pickup(admin: psycopg.Connection, student: psycopg.Connection) -> None:
+    copy(student, [*trips(3), *trips(2, "2023-12"), (1, None, 1.0)])
+    student.execute("CREATE TABLE airflow_ada.fct_trips AS SELECT date '2024-02-01' AS pickup_month")
+    student.commit()
+    seen = snapshot(admin, SCHEMA)
+    assert seen["raw_trips"] is not None
+    assert seen["fct_trips"] is not None
+    assert seen["raw_trips"]["rows"] == 6
+    assert seen["raw_trips"]["months"] == {"2023-12": 2, "2024-01": 3, "none": 1}
+    assert (seen["fct_trips"]["rows"], seen["fct_trips"]["months"]) == (1, {"2024-02": 1})
+
+
+def test_a_table_without_a_column_of_pickups_has_no_months(
+    admin: psycopg.Connection, student: psycopg.Connection
+) -> None:
+    student.execute("CREATE TABLE airflow_ada.fct_trips AS SELECT 1 AS pickups, 'x' AS pickup_month")
+    student.commit()
+    table = snapshot(admin, SCHEMA)["fct_trips"]
+    assert table is not None
+    assert (table["rows"], table["months"]) == (1, {})
+
+
+def digest_of(admin: psycopg.Connection, student: psycopg.Connection, rows: list[Row]) -> str:
+    student.execute("TRUNCATE airflow_ada.raw_trips")
+    copy(student, rows)
+    student.commit()
+    table = snapshot(admin, SCHEMA)["raw_trips"]
+    assert table is not None
+    return str(table["digest"])
+
+
+def test_the_digest_is_of_the_content_and_not_of_its_order(
+    admin: psycopg.Connection, student: psycopg.Connection
+) -> None:
+    rows = trips(20)
+    digest = digest_of(admin, student, rows)
+    assert digest_of(admin, student, rows[::-1]) == digest
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        [*trips(19), (1, "2024-01-20 12:00:00", 4.76)],
+        [*trips(19), (1, "2024-01-20 12:00:01", 4.75)],
+        [*trips(20), trips(1)[0]],
+        trips(19),
+        [],
+    ],
+    ids=["a cent", "a second", "a duplicate", "a row fewer", "no row"],
+)
+def test_any_other_content_has_another_digest(
+    admin: psycopg.Connection, student: psycopg.Connection, other: list[Row]
+) -> None:
+    assert digest_of(admin, student, other) != digest_of(admin, student, trips(20))
+
+
+@pytest.mark.parametrize("load", LOADS)
+def test_a_load_loses_its_connection_half_way(
+    admin: psycopg.Connection, student: psycopg.Connection, load: Load
+) -> None:
+    copy(student, trips(10, "2024-02"))
+    student.commit()
+    with cut_loads(admin, SCHEMA, AFTER):
+        with pytest.raises(psycopg.OperationalError):
+            load(student, trips(2 * AFTER))
+        assert student.closed
+        assert rows_in(admin) == 10
+    assert left_behind(admin) == set()
+
+
+def test_it_is_cut_at_the_row_that_was_asked_for(
+    warehouse_postgres: Postgres, admin: psycopg.Connection
+) -> None:
+    """Each try, and whatever it commits on the way, is cut there again."""
+    with cut_loads(admin, SCHEMA, AFTER):
+        for attempt in (1, 2):
+            uri = warehouse_postgres.uri(WAREHOUSE, user=WAREHOUSE)
+            with psycopg.connect(uri, autocommit=True) as connection, pytest.raises(psycopg.OperationalError):
+                for row in trips(2 * AFTER):
+                    connection.execute(INSERT, row)
+            assert rows_in(admin) == attempt * (AFTER - 1)
+
+
+def test_afterwards_loads_are_whole_again(admin: psycopg.Connection, student: psycopg.Connection) -> None:
+    with cut_loads(admin, SCHEMA, AFTER):
+        pass
+    copy(student, trips(2 * AFTER))
+    student.commit()
+    assert rows_in(admin) == 2 * AFTER
+    assert left_behind(admin) == set()
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        ["DROP TABLE airflow_ada.raw_trips", CREATE],
+        ["DROP TABLE airflow_ada.raw_trips"],
+        ["DROP SCHEMA airflow_ada CASCADE"],
+        ["DROP SCHEMA airflow_ada CASCADE", "CREATE SCHEMA airflow_ada", CREATE],
+    ],
+    ids=["table made again", "table dropped", "schema dropped", "schema made again"],
+)
+def test_nothing_is_left_whatever_becomes_of_the_table(admin: psycopg.Connection, meanwhile: list[str]) -> None:
+    with cut_loads(admin, SCHEMA, AFTER):
+        for statement in meanwhile:
+            admin.execute(statement.encode())
+    assert left_behind(admin) == set()
+
+
+def test_nothing_is_left_when_the_block_raises(admin: psycopg.Connection) -> None:
+    with pytest.raises(RuntimeError, match="not ours"), cut_loads(admin, SCHEMA, AFTER):
+        raise RuntimeError("not ours")
+    assert left_behind(admin) == set()
+
+
+def test_nothing_is_left_when_there_is_no_table_to_cut(admin: psycopg.Connection) -> None:
+    admin.execute("DROP TABLE airflow_ada.raw_trips")
+    with pytest.raises(psycopg.errors.UndefinedTable), cut_loads(admin, SCHEMA, AFTER):
+        pass
+    assert left_behind(admin) == set()
