@@ -45,7 +45,7 @@ def run(
     _write_json(json_file, result)
     table(
         "The backfill, 2024-01 to 2024-07, run twice",
-        ["month", "state", "rows served", "of the month", "raw_trips", "again", "fct_trips", "again"],
+        ["month", "state", "in file", "of month", "raw_trips", "again", "fct_trips", "again"],
         [
             [
                 run["logical_date"][:7], run["state"], run["source_rows"], run["in_month_rows"], run["raw_rows"],

@@ -75,7 +75,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
     made = Table(title=title, title_justify="left")
     for place, column in enumerate(columns):
         numeric = all(isinstance(row[place], int | float) for row in rows)
-        made.add_column(column, justify="right" if numeric else "left")
+        made.add_column(column, justify="right" if numeric else "left", no_wrap=True)
     for row in rows:
         made.add_row(*(f"{value:,}" if isinstance(value, int) else escape(str(value)) for value in row))
     out.print(made)

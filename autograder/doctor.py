@@ -76,6 +76,6 @@ def _packages() -> str:
 def _postgres() -> str:
     with Session.open() as session:
         started = postgres.start(session, lambda uri: migrate(session, uri))
-        with started.connect() as connection:
+        with started.connect(postgres.ADMIN) as connection:
             version = connection.execute("SHOW server_version").fetchone()
     return f"version {version[0] if version else '?'} starts and answers"

@@ -11,14 +11,15 @@ from typing import Any
 
 from autograder.airflow_api import AirflowApi
 from autograder.airflow_local import local as airflow_local
+from autograder.airflow_local.local import Shared
 from autograder.airflow_local.session import Session
 from autograder.chapter import execute
-from autograder.console import Progress, Step
+from autograder.console import Progress
 from autograder.errors import CourseError
 from autograder.grading import Grade, grade
 from autograder.observe import history, warehouse
 from autograder.observe.evidence import observed
-from autograder.observe.project import write_project
+from autograder.observe.project import IGNORED, write_project
 from autograder.paths import ASSIGNMENT, DBT_PROJECT, NOTEBOOKS, RELEASE, SOURCE
 
 CHAPTER = NOTEBOOKS / "05_parameterized_runs_and_backfills.ipynb"
@@ -55,8 +56,12 @@ def main_job(*, data: Path | None = None, notebook: Path = CHAPTER) -> dict[str,
         When a part fails: what, where, and what to do.
     """
     progress = Progress()
-    runs, identical = _chapter(progress, data, notebook)
-    grades = _grades(progress)
+    with Session.open() as session:
+        with progress.step("postgres", "Starting Postgres and importing Airflow and dbt"):
+            shared = Shared.start(session)
+            shared.commands.wait("airflow")
+        runs, identical = _chapter(progress, shared, data, notebook)
+        grades = _grades(progress, shared)
     return {
         "runs": runs,
         "rerun_identical": identical,
@@ -72,28 +77,31 @@ def main_job(*, data: Path | None = None, notebook: Path = CHAPTER) -> dict[str,
     }
 
 
-def _chapter(progress: Progress, data: Path | None, notebook: Path) -> tuple[list[dict[str, Any]], bool]:
-    with Session.open() as session:
-        project = session.folder / "project"
-        shutil.copytree(DBT_PROJECT, project / "include" / "dbt_project", ignore=shutil.ignore_patterns("target"))
-        (project / "notebooks").mkdir()
-        (project / "dags").mkdir()
-        with progress.step("airflow", "Starting Postgres, the source and Airflow"):
-            local = airflow_local.start(session, project, student="default", seed=SEED, data=data)
-        record = session.folder / "backfills.jsonl"
-        with progress.step("notebook", f"Running {notebook.name} with papermill") as step:
-            execute(
-                session,
-                notebook,
-                cwd=project / "notebooks",
-                env={**local.airflow.environment, "COURSE_RECORD": str(record)},
-                parameters={"student": "default"},
-                told=step.told,
-            )
-        with local.postgres.connect() as connection:
-            last = warehouse.snapshot(connection, local.schema)
-        tables = [json.loads(line) for line in record.read_text().splitlines()]
-        states = history.backfill_runs(AirflowApi(local.airflow.url), DAG_ID, list(airflow_local.MONTHS))
+def _chapter(
+    progress: Progress, shared: Shared, data: Path | None, notebook: Path
+) -> tuple[list[dict[str, Any]], bool]:
+    folder = shared.session.folder
+    project = folder / "project"
+    shutil.copytree(DBT_PROJECT, project / "include" / "dbt_project", ignore=IGNORED)
+    (project / "notebooks").mkdir()
+    (project / "dags").mkdir()
+    record = folder / "backfills.jsonl"
+    with progress.step("airflow", "Starting the source and Airflow"):
+        local = airflow_local.start(shared, project, student="default", seed=SEED, data=data)
+    with progress.step("notebook", f"Running {notebook.name} with papermill") as step:
+        execute(
+            shared.session,
+            notebook,
+            cwd=project / "notebooks",
+            env={**local.airflow.environment, "COURSE_RECORD": str(record)},
+            parameters={"student": "default"},
+            told=step.told,
+        )
+    with local.connect() as connection:
+        last = warehouse.snapshot(connection, local.schema)
+    tables = [json.loads(line) for line in record.read_text().splitlines()]
+    states = history.backfill_runs(AirflowApi(local.airflow.url), DAG_ID, list(airflow_local.MONTHS))
+    local.stop()
     if len(tables) != 2:
         raise CourseError(f"The notebook ran {len(tables)} backfills to their end, not 2.", where=str(notebook))
     first, second = tables
@@ -121,15 +129,11 @@ def _chapter(progress: Progress, data: Path | None, notebook: Path) -> tuple[lis
     return described, first == second
 
 
-def _grades(progress: Progress) -> dict[str, Grade]:
-    with Session.open() as session:
-        for student, submission in SUBMISSIONS.items():
-            with progress.step(f"observe_{student}", f"Running the {student} submission on an Airflow") as step:
-                _observe(session, student, submission, step)
-        with progress.step("grade", "Grading both with nbgrader"):
-            return grade(SUBMISSIONS, session.folder / "grading")
-
-
-def _observe(session: Session, student: str, submission: Path, step: Step) -> None:
-    """Run a submission now, so that its grade cells find the evidence on record."""
-    observed(write_project(submission, session.folder / student), student, told=step.told)
+def _grades(progress: Progress, shared: Shared) -> dict[str, Grade]:
+    """Run each submission now, so that its grade cells find the evidence on record, then grade all."""
+    folder = shared.session.folder
+    for student, submission in SUBMISSIONS.items():
+        with progress.step(f"observe_{student}", f"Running the {student} submission on an Airflow") as step:
+            observed(write_project(submission, folder / student), student, shared=shared, told=step.told)
+    with progress.step("grade", "Grading both with nbgrader"):
+        return grade(SUBMISSIONS, folder / "grading")

@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 
 from autograder.airflow_local.postgres import Postgres
-from autograder.airflow_local.session import Session, free_port
+from autograder.airflow_local.session import MARK, Session, end_processes, free_port
 from autograder.errors import CourseError
 
 COMPONENTS: Sequence[str] = ("scheduler", "dag-processor", "api-server")
@@ -25,6 +25,9 @@ COMPONENTS: Sequence[str] = ("scheduler", "dag-processor", "api-server")
 
 HEALTHY_WITHIN = 180.0
 """Seconds that a cold start may take."""
+
+CLUSTER_POLICY = Path(__file__).parent / "config"
+"""Holds airflow_local_settings.py, which Airflow imports by that name."""
 
 TUNING = {
     "CORE__LOAD_EXAMPLES": "False",
@@ -45,6 +48,14 @@ TUNING = {
 
 
 @dataclass(frozen=True)
+class Keys:
+    """The secrets that the parts of an Airflow share, made anew for each session."""
+
+    jwt: str = field(default_factory=lambda: secrets.token_hex(32))
+    fernet: str = field(default_factory=lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
+
+
+@dataclass(frozen=True)
 class Airflow:
     """The settings of one Airflow.
 
@@ -60,6 +71,8 @@ class Airflow:
         The folder with the DAG files.
     extra
         Environment of its processes beyond Airflow's settings: connections, the student, the source.
+    keys
+        Its secrets; the same for all of a session, since a warm parent reads them once.
     """
 
     session: Session
@@ -67,13 +80,9 @@ class Airflow:
     name: str
     dags: Path
     extra: Mapping[str, str]
+    keys: Keys
     port: int = field(default_factory=free_port)
-    _keys: tuple[str, str] = field(
-        default_factory=lambda: (
-            secrets.token_hex(32),
-            base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
-        )
-    )
+    _processes: list[subprocess.Popen[bytes]] = field(default_factory=list, repr=False)
 
     @property
     def url(self) -> str:
@@ -88,26 +97,26 @@ class Airflow:
     @property
     def environment(self) -> dict[str, str]:
         """What a process needs in its environment to be part of this Airflow."""
-        jwt, fernet = self._keys
         settings = {
             **TUNING,
             "CORE__DAGS_FOLDER": str(self.dags),
             "CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
-            "CORE__FERNET_KEY": fernet,
+            "CORE__FERNET_KEY": self.keys.fernet,
             "DATABASE__SQL_ALCHEMY_CONN": self.postgres.uri(self.name, driver="postgresql+psycopg2"),
             "API__PORT": str(self.port),
             "API__BASE_URL": self.url,
-            "API__SECRET_KEY": jwt,
-            "API_AUTH__JWT_SECRET": jwt,
+            "API__SECRET_KEY": self.keys.jwt,
+            "API_AUTH__JWT_SECRET": self.keys.jwt,
             "LOGGING__BASE_LOG_FOLDER": str(self.session.logs / self.name),
             "SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": "0",
         }
-        mine = {f"AIRFLOW__{key}": value for key, value in settings.items()}
         return {
             "AIRFLOW_HOME": str(self.home),
+            "PYTHONPATH": str(CLUSTER_POLICY),
             "COURSE_AIRFLOW": "1",
             "COURSE_AIRFLOW_URL": self.url,
-            **mine,
+            MARK: self.session.mark(self.home),
+            **{f"AIRFLOW__{key}": value for key, value in settings.items()},
             **self.extra,
         }
 
@@ -129,11 +138,19 @@ class Airflow:
             log = f"{self.name}-{component}"
             argv = ["airflow", component, *(["--skip-serve-logs"] if component == "scheduler" else [])]
             process = self.session.start(log, argv, env=self.environment)
+            self._processes.append(process)
         parts = {"scheduler": "scheduler", "dag-processor": "dag_processor", "api-server": "metadatabase"}
         self.session.wait_until(
             lambda: self.healthy([parts[component] for component in components]),
             "Airflow's API server", process=process, name=log, limit=HEALTHY_WITHIN,
         )  # fmt: skip
+
+    def stop(self) -> None:
+        """End its processes, and those that its tasks left."""
+        for process in self._processes:
+            process.kill()
+            process.wait()
+        end_processes(self.home)
 
     def healthy(self, parts: Sequence[str]) -> bool:
         """Return whether the API server answers and reports these parts healthy."""

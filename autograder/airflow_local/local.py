@@ -1,21 +1,25 @@
 """Everything that one run of the course needs, running: Postgres, the source, and an Airflow on a project.
 
 Contract: `start` gives an Airflow that runs the DAG files of `project/dags` for one student, against an empty
-warehouse and a source whose months come from a seed or from real files. All of it belongs to a session, and ends
-with it; the project folder is not written to.
+warehouse and a source whose months come from a seed or from real files. Several of a session share a `Shared`: one
+Postgres, and the warm parents. All of it belongs to the session and ends with it; the project folder is not written
+to.
 """
 
 import contextlib
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
+
 from autograder.airflow_local import months as tlc
 from autograder.airflow_local import postgres
-from autograder.airflow_local.airflow import COMPONENTS, Airflow, migrate
+from autograder.airflow_local.airflow import COMPONENTS, Airflow, Keys, migrate
 from autograder.airflow_local.commands import SCRIPTS, Commands
 from autograder.airflow_local.postgres import WAREHOUSE, Postgres
 from autograder.airflow_local.session import Session
@@ -40,11 +44,14 @@ class Source:
         What each month's file holds.
     log
         The access log, one JSON object a line.
+    process
+        The server.
     """
 
     url: str
     months: dict[str, tlc.MonthFacts]
     log: Path
+    process: subprocess.Popen[bytes]
 
     def requests(self) -> list[dict[str, object]]:
         """Return what was asked of the source so far, oldest first."""
@@ -52,13 +59,41 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Local:
-    """A running Airflow with its source and warehouse, for one student."""
+class Shared:
+    """What the Airflows of a session share: Postgres, the warm parents, and the keys.
+
+    Use `Shared.start`.
+    """
 
     session: Session
     postgres: Postgres
+    commands: Commands
+    keys: Keys
+
+    @classmethod
+    def start(cls, session: Session) -> "Shared":
+        """Start Postgres and the warm parents.
+
+        Raises
+        ------
+        CourseError
+            When one cannot start.
+        """
+        database = postgres.start(session, lambda uri: migrate(session, uri))
+        keys = Keys()
+        # The parent imports under the settings of an Airflow that nobody starts.
+        nobody = Airflow(session, database, postgres.TEMPLATE_DATABASE, session.folder, {}, keys)
+        return cls(session, database, Commands.start(session, database, nobody.environment), keys)
+
+
+@dataclass(frozen=True)
+class Local:
+    """A running Airflow with its source and warehouse, for one student."""
+
+    shared: Shared
     source: Source
     airflow: Airflow
+    warehouse: str
     student: str
 
     @property
@@ -66,13 +101,24 @@ class Local:
         """The student's schema in the warehouse."""
         return f"airflow_{self.student}"
 
+    def connect(self) -> psycopg.Connection:
+        """Open a connection to the warehouse as its administrator, which commits each statement."""
+        return self.shared.postgres.connect(self.warehouse)
+
+    def stop(self) -> None:
+        """End the Airflow and the source; the session's other parts stay."""
+        self.airflow.stop()
+        self.source.process.kill()
+        self.source.process.wait()
+
 
 def start(
-    session: Session,
+    shared: Shared,
     project: Path,
     *,
     student: str,
     seed: str,
+    name: str = "airflow",
     rows: int = DEFAULT_ROWS,
     data: Path | None = None,
     components: Sequence[str] = COMPONENTS,
@@ -82,14 +128,16 @@ def start(
 
     Parameters
     ----------
-    session
-        Ends and removes all of it.
+    shared
+        What it shares with others of its session, which ends and removes all of it.
     project
         Holds `dags/`, and `include/dbt_project/` where its DAG uses dbt.
     student
         Whose schema the DAG writes to (AIRFLOW_STUDENT).
     seed
         What the generated months are made from.
+    name
+        Tells it from the session's other Airflows.
     rows
         Rows of a generated month, about.
     data
@@ -104,39 +152,39 @@ def start(
     CourseError
         When a part cannot start, or `data` holds an unusable file.
     """
-    months = tlc.stock(session.folder / "source", MONTHS, rows=rows, seed=seed, data=data)
-    source = _start_source(session, months)
-    database = postgres.start(session, lambda uri: migrate(session, uri))
-    database.create_database("airflow", template=postgres.TEMPLATE_DATABASE)
+    session, database = shared.session, shared.postgres
+    files = session.folder / f"{name}-source"
+    source = _start_source(session, name, files, tlc.stock(files, MONTHS, rows=rows, seed=seed, data=data))
+    warehouse = f"{WAREHOUSE}_{name}"
+    database.create_database(warehouse, owner=WAREHOUSE)
+    database.create_database(name, template=postgres.TEMPLATE_DATABASE)
     extra = {
-        "AIRFLOW_CONN_AZURE_PG": database.uri(WAREHOUSE, user=WAREHOUSE),
+        "PATH": os.pathsep.join([str(shared.commands.folder), str(SCRIPTS), os.environ["PATH"]]),
+        "AIRFLOW_CONN_AZURE_PG": database.uri(warehouse, user=WAREHOUSE),
         "AIRFLOW_STUDENT": student,
         "TLC_URL": source.url,
-        "PYTHONPATH": str(Path(__file__).parent / "config"),
         "COURSE_RETRY_DELAY": "" if retry_delay is None else str(retry_delay),
         # dbt keeps what it has parsed in its target folder, and need not parse it again for each command.
-        "DBT_TARGET_PATH": str(session.folder / "dbt" / "target"),
-        "DBT_LOG_PATH": str(session.logs / "dbt"),
+        "DBT_TARGET_PATH": str(session.folder / f"{name}-dbt"),
+        "DBT_LOG_PATH": str(session.logs / f"{name}-dbt"),
     }
-    airflow = Airflow(session, database, "airflow", project / "dags", extra)
-    commands = Commands.start(session, database, airflow.environment)
-    extra["PATH"] = os.pathsep.join([str(commands.folder), str(SCRIPTS), os.environ["PATH"]])
-    commands.wait("airflow")
+    airflow = Airflow(session, database, name, project / "dags", extra, shared.keys)
+    shared.commands.wait("airflow")
     airflow.start(components)
-    commands.wait("dbt")
-    return Local(session, database, source, airflow, student)
+    shared.commands.wait("dbt")
+    return Local(shared, source, airflow, warehouse, student)
 
 
-def _start_source(session: Session, months: dict[str, tlc.MonthFacts]) -> Source:
-    log = session.logs / "source-requests.jsonl"
-    argv = [sys.executable, "-m", "autograder.airflow_local.source"]
-    process = session.start("source", [*argv, "--root", str(session.folder / "source"), "--log", str(log)])
-    said = session.logs / "source.log"
+def _start_source(session: Session, name: str, files: Path, months: dict[str, tlc.MonthFacts]) -> Source:
+    log = session.logs / f"{name}-requests.jsonl"
+    argv = [sys.executable, "-m", "autograder.airflow_local.source", "--root", str(files), "--log", str(log)]
+    process = session.start(f"{name}-source", argv)
+    said = session.logs / f"{name}-source.log"
 
     def port() -> int | None:
         with contextlib.suppress(ValueError, KeyError, IndexError):
             return int(json.loads(said.read_text().splitlines()[0])["port"])
         return None
 
-    session.wait_until(lambda: port() is not None, "The source", process=process, name="source", limit=30)
-    return Source(f"http://127.0.0.1:{port()}", months, log)
+    session.wait_until(lambda: port() is not None, "The source", process=process, name=f"{name}-source", limit=30)
+    return Source(f"http://127.0.0.1:{port()}", months, log, process)

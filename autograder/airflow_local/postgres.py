@@ -27,7 +27,7 @@ from autograder.paths import STATE
 
 TEMPLATE_DATABASE = "airflow_template"
 WAREHOUSE = "warehouse"
-"""The warehouse's database, and the user who owns it: the one that DAGs connect as."""
+"""What databases of warehouses are called, and the user who owns them: the one that DAGs connect as."""
 
 ADMIN = "postgres"
 UNPRIVILEGED = 65534
@@ -67,7 +67,7 @@ class Postgres:
         """Return the connection URI of a database, for SQLAlchemy, libpq or Airflow."""
         return f"{driver}://{user}:{self.password}@127.0.0.1:{self.port}/{database}"
 
-    def connect(self, database: str = WAREHOUSE) -> psycopg.Connection:
+    def connect(self, database: str) -> psycopg.Connection:
         """Open a connection that commits each statement."""
         return psycopg.connect(self.uri(database), autocommit=True)
 
@@ -79,7 +79,7 @@ class Postgres:
 
 
 def start(session: Session, migrate: Callable[[str], None], *, state: Path = STATE) -> Postgres:
-    """Start Postgres for a session, with an empty database `warehouse` beside the template.
+    """Start Postgres for a session, with nothing but the template in it.
 
     Parameters
     ----------
@@ -100,9 +100,7 @@ def start(session: Session, migrate: Callable[[str], None], *, state: Path = STA
         _make_template(session, migrate, template)
     data = session.folder / "postgres"
     _copy(template, data)
-    postgres = _run(session, data, (data / "course_password").read_text())
-    postgres.create_database(WAREHOUSE, owner=WAREHOUSE)
-    return postgres
+    return _run(session, data, (data / "course_password").read_text())
 
 
 def _fingerprint() -> str:

@@ -44,9 +44,6 @@ def airflow() -> Callable[[], int]:
     import httpx
     from airflow.__main__ import main
     from airflow.api_fastapi.main import app
-    from airflow.cli import cli_parser
-
-    cli_parser.get_parser()
 
     async def first_request() -> None:
         transport = httpx.ASGITransport(app=app)
@@ -65,18 +62,20 @@ def airflow() -> Callable[[], int]:
 def reset_airflow() -> None:
     """Make Airflow read the environment again, in a forked child."""
     from airflow import settings
+    from airflow.cli import cli_config, cli_parser
     from airflow.config_templates import airflow_local_settings
 
     settings.dispose_orm(do_log=False)
     settings.configure_vars()
-    importlib.reload(airflow_local_settings)
+    # These read settings when they are imported: where logs go, and the defaults of the commands' options.
+    for module in (airflow_local_settings, cli_config, cli_parser):
+        importlib.reload(module)
     settings.configure_logging()
     settings.configure_orm()
 
 
 def dbt() -> Callable[[], int]:
     """Import dbt, and let it build and test the course's models in the database that the environment names."""
-    import dbt.adapters.postgres
     import psycopg
     from dbt.cli.main import cli, dbtRunner
     from psycopg import sql

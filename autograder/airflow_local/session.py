@@ -85,9 +85,13 @@ class Session:
 
     def environment(self, extra: Mapping[str, str] = {}) -> dict[str, str]:
         """Return this process's environment with the session's mark and `extra` added."""
-        mine = f"{os.environ.get(MARK, '')}:{self.folder}".lstrip(":")
         # setproctitle, which Airflow calls, would write over the mark without SPT_NOENV.
-        return {**os.environ, MARK: mine, "SPT_NOENV": "1", **extra}
+        return {**os.environ, MARK: self.mark(), "SPT_NOENV": "1", **extra}
+
+    def mark(self, *parts: Path) -> str:
+        """Return the mark of this session's processes, or of those that belong to parts of it as well."""
+        outer = filter(None, [os.environ.get(MARK)])
+        return ":".join([*outer, str(self.folder), *map(str, parts)])
 
     def start(
         self,
@@ -159,7 +163,7 @@ def free_port() -> int:
 
 
 def members(folder: Path) -> list[psutil.Process]:
-    """Return the running processes that belong to the session of `folder`."""
+    """Return the running processes that carry the mark of `folder`."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
@@ -168,10 +172,10 @@ def members(folder: Path) -> list[psutil.Process]:
     return found
 
 
-def end(folder: Path) -> None:
-    """End every process of the session of `folder`, and remove the folder.
+def end_processes(folder: Path) -> None:
+    """End every process that carries the mark of `folder`: a session's, or a part of one.
 
-    Nothing in it is worth a slow farewell, so processes are killed; only Postgres gets the signal for an
+    Nothing in a session is worth a slow farewell, so processes are killed; only Postgres gets the signal for an
     immediate shutdown, since a killed one leaves its shared memory behind.
     """
     deadline = time.monotonic() + 10
@@ -180,6 +184,11 @@ def end(folder: Path) -> None:
             with contextlib.suppress(psutil.Error):
                 process.send_signal(signal.SIGQUIT if process.name() == "postgres" else signal.SIGKILL)
         psutil.wait_procs(left, timeout=2)
+
+
+def end(folder: Path) -> None:
+    """End every process of the session of `folder`, and remove the folder."""
+    end_processes(folder)
     shutil.rmtree(folder, ignore_errors=True)
 
 

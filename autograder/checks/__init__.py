@@ -4,8 +4,8 @@ Contract: `judge` gives one `Verdict` for each check of the manifest, in its ord
 """
 
 from autograder.checks import minimum, stretch, target
-from autograder.checks.rules import RULES, Evidence
-from autograder.checks.verdict import Verdict
+from autograder.checks.rules import RULES, CannotTellError, Evidence
+from autograder.checks.verdict import Outcome, Verdict
 from autograder.manifest import Check, Course, load
 
 __all__ = ["judge", "minimum", "stretch", "target"]
@@ -30,13 +30,15 @@ def judge(evidence: Evidence, course: Course | None = None) -> list[Verdict]:
 def _judge(one: Check, evidence: Evidence, before: dict[str, Verdict]) -> Verdict:
     rule = RULES[one.id]
     if waiting := [need for need in rule.needs if before[need].verdict != "pass"]:
-        return Verdict(one.id, one.points, 0, "waiting", "", "", None, f"Waiting on {', '.join(waiting)}.")
+        return _unjudged(one, "waiting", f"Waiting on {', '.join(waiting)}.")
     try:
         found = rule.find(evidence)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except CannotTellError as error:
+        return _unjudged(one, "could_not_check", str(error))
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         # The evidence lacks what the check looks at: our fault, never the student's.
         message = f"The checker cannot read its evidence: {type(error).__name__} {error}."
-        return Verdict(one.id, one.points, 0, "could_not_check", "", "", None, message)
+        return _unjudged(one, "could_not_check", message)
     earned = one.points if found.ok else 0
     return Verdict(
         one.id,
@@ -48,3 +50,7 @@ def _judge(one: Check, evidence: Evidence, before: dict[str, Verdict]) -> Verdic
         found.cause,
         found.message,
     )
+
+
+def _unjudged(one: Check, outcome: Outcome, message: str) -> Verdict:
+    return Verdict(one.id, one.points, 0, outcome, "", "", None, message)

@@ -1,7 +1,7 @@
 """How a check is written: a pure function from evidence to what it found.
 
-Contract: `@check(id, needs=…)` registers a function that takes the evidence and returns a `Finding`. A check
-whose `needs` have not passed is never called: its verdict is "waiting".
+Contract: `@check(id, needs=…)` registers a function that takes the evidence and returns a `Finding`, or raises
+`CannotTellError`. A check whose `needs` have not passed is never called: its verdict is "waiting".
 """
 
 from collections.abc import Callable
@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 Evidence = dict[str, Any]
+
+
+class CannotTellError(Exception):
+    """The evidence does not show what a check asks, and no submission can have caused that: our fault."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,27 @@ TASKS = ("ingest_taxi_month", "dbt_run", "dbt_test")
 def months_table(months: dict[str, int]) -> str:
     """Write row counts by month as lines: `2024-01 2,025`."""
     return "\n".join(f"{month} {rows:,}" for month, rows in sorted(months.items())) or "no rows"
+
+
+def rows_table(table: dict[str, Any] | None) -> str:
+    """Write what stands in a table as lines: how many rows, and how many of each month."""
+    if table is None:
+        return "no table"
+    # A table without a column of pickup times has rows, but of no month.
+    months = f"\n{months_table(table['months'])}" if table["months"] else ""
+    return f"{table['rows']:,} rows{months}"
+
+
+def changed_table(before: dict[str, Any], after: dict[str, Any] | None) -> str:
+    """Write what a table that has changed holds now, as `rows_table` does, or that only values differ."""
+    if after is not None and after["months"] == before["months"] and after["rows"] == before["rows"]:
+        return "as many rows of each month, with other values in them"
+    return rows_table(after)
+
+
+def requests_table(requests: list[dict[str, Any]]) -> str:
+    """Write what was asked of the source as lines: the path and the answer's status."""
+    return "\n".join(f"{one['path']} ({one['status']})" for one in requests) or "no request"
 
 
 def states_table(runs: list[dict[str, Any]]) -> str:

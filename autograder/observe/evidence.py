@@ -5,6 +5,7 @@ grading secret and this program; its name in the cache is a hash of these, so th
 nothing stale is used.
 """
 
+import contextlib
 import hashlib
 import hmac
 import importlib.metadata
@@ -15,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from autograder.airflow_local.local import start
+from autograder.airflow_local.local import Shared, start
 from autograder.airflow_local.session import Session
 from autograder.observe import scenarios
 from autograder.observe.project import content_digest
@@ -28,7 +29,9 @@ PROGRAM = ("autograder/airflow_local", "autograder/observe")
 """What the evidence depends on, beside the submission."""
 
 
-def observed(project: Path, student: str, *, told: scenarios.Told = lambda _: None) -> dict[str, Any]:
+def observed(
+    project: Path, student: str, *, shared: Shared | None = None, told: scenarios.Told = lambda _: None
+) -> dict[str, Any]:
     """Return the evidence on a project folder.
 
     Parameters
@@ -37,6 +40,8 @@ def observed(project: Path, student: str, *, told: scenarios.Told = lambda _: No
         The folder with `dags/` and `include/dbt_project/`, as `write_project` makes it.
     student
         Whose it is.
+    shared
+        What its Airflow is to share with others; it gets a session of its own otherwise.
     told
         Takes lines of progress.
 
@@ -52,7 +57,11 @@ def observed(project: Path, student: str, *, told: scenarios.Told = lambda _: No
         told("on record from an earlier run")
         document: dict[str, Any] = json.loads(cached.read_text())
         return document
-    evidence = {"version": VERSION, "student": student, "digest": name, **_observe(project, student, told)}
+    told("starting Airflow")
+    with contextlib.ExitStack() as stack:
+        shared = shared or Shared.start(stack.enter_context(Session.open()))
+        seen = _observe(shared, project, student, told)
+    evidence = {"version": VERSION, "student": student, "digest": name, **seen}
     cached.parent.mkdir(parents=True, exist_ok=True)
     beside = cached.with_suffix(f".{os.getpid()}")
     beside.write_text(json.dumps(evidence, indent=1))
@@ -89,7 +98,7 @@ def seed(student: str) -> str:
     return hmac.new(path.read_text().encode(), student.encode(), "sha256").hexdigest()
 
 
-def _observe(project: Path, student: str, told: scenarios.Told) -> dict[str, Any]:
+def _observe(shared: Shared, project: Path, student: str, told: scenarios.Told) -> dict[str, Any]:
     evidence: dict[str, Any] = {}
     seconds: dict[str, float] = {}
     started = time.monotonic()
@@ -99,10 +108,11 @@ def _observe(project: Path, student: str, told: scenarios.Told) -> dict[str, Any
         seconds[part] = round(time.monotonic() - started, 1)
         started = time.monotonic()
 
-    told("starting Airflow")
-    with Session.open() as session:
-        components = ("scheduler", "api-server")
-        local = start(session, project, student=student, seed=seed(student), components=components, retry_delay=1)
+    local = start(
+        shared, project, name=f"observe_{secrets.token_hex(4)}", student=student, seed=seed(student),
+        components=("scheduler", "api-server"), retry_delay=scenarios.RETRY_DELAY,
+    )  # fmt: skip
+    try:
         done("start")
         told("reading the DAG files")
         evidence["parsed"] = scenarios.parse(local)
@@ -121,4 +131,6 @@ def _observe(project: Path, student: str, told: scenarios.Told) -> dict[str, Any
             if (evidence["backfill"]["tables"]["raw_trips"] or {"rows": 0})["rows"]:
                 evidence["cut_load"] = scenarios.cut_load(local, told=lambda line: told(f"cut load: {line}"))
                 done("cut_load")
+    finally:
+        local.stop()
     return {**evidence, "seconds": seconds}

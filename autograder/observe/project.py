@@ -8,16 +8,18 @@ the submission has no dbt project, the course's stands in. `content_digest` name
 import hashlib
 import json
 import re
+import shlex
 import shutil
+import textwrap
 from pathlib import Path
-from typing import Any
 
 from autograder.errors import CourseError
 from autograder.paths import ASSIGNMENT, DBT_PROJECT
 
 PARTS = ("dags", "include")
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", ".ipynb_checkpoints", "target", "logs", "dbt_packages")
-WRITEFILE = re.compile(r"%%writefile[ \t]+(?P<append>-a[ \t]+)?(?P<path>\S.*?)[ \t]*\n(?P<body>.*)", re.DOTALL)
+WRITEFILE = re.compile(r"%%(?:writefile|file) (?P<arguments>[^\n]*)\n(?P<body>.+)", re.DOTALL)
+APPEND = ("-a", "--append")
 
 
 def write_project(submission: Path, into: Path) -> Path:
@@ -41,7 +43,7 @@ def write_project(submission: Path, into: Path) -> Path:
         When there is nothing to run in `submission` (the student's work is not there yet), or the notebook
         cannot be read.
     """
-    into.mkdir(parents=True, exist_ok=True)
+    (into / "dags").mkdir(parents=True, exist_ok=True)
     notebook = submission if submission.suffix == ".ipynb" else submission / f"{ASSIGNMENT}.ipynb"
     if (submission / "dags").is_dir():
         for part in PARTS:
@@ -49,9 +51,7 @@ def write_project(submission: Path, into: Path) -> Path:
                 shutil.copytree(submission / part, into / part, ignore=IGNORED, dirs_exist_ok=True)
     elif notebook.is_file():
         for path, body in written_files(notebook):
-            target = into / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(body, encoding="utf-8")
+            _write(into, path, body)
     else:
         raise CourseError(
             "There is nothing here to run: neither a folder dags/ nor the assignment's notebook.",
@@ -59,14 +59,26 @@ def write_project(submission: Path, into: Path) -> Path:
             todo=f"Hand in {ASSIGNMENT}.ipynb, or a project with dags/taxi_pipeline.py.",
             exit_code=1,
         )
-    (into / "dags").mkdir(exist_ok=True)
     if not (into / "include" / "dbt_project").is_dir():
         shutil.copytree(DBT_PROJECT, into / "include" / "dbt_project", ignore=IGNORED)
     return into
 
 
+def _write(into: Path, path: Path, body: str) -> None:
+    try:
+        (into / path).parent.mkdir(parents=True, exist_ok=True)
+        (into / path).write_text(body, encoding="utf-8", newline="")
+    except OSError as error:
+        raise CourseError(
+            f"What a %%writefile cell writes cannot be written: {error.strerror}.",
+            where=str(path),
+            todo="Write to a path such as dags/taxi_pipeline.py.",
+            exit_code=1,
+        ) from error
+
+
 def written_files(notebook: Path) -> list[tuple[Path, str]]:
-    """Return the files that a notebook's `%%writefile` cells write, the last text of each.
+    """Return the files that a notebook's `%%writefile` cells write, run from the top, with their last text.
 
     Raises
     ------
@@ -74,31 +86,47 @@ def written_files(notebook: Path) -> list[tuple[Path, str]]:
         When the notebook is not one, or a cell writes outside the project.
     """
     try:
-        cells: list[dict[str, Any]] = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CourseError(
-            f"This is not a notebook that can be read: {error}.",
+            f"This is not a notebook that can be read ({type(error).__name__}: {error}).",
             where=str(notebook),
             todo="Open it in JupyterLab and save it again.",
             exit_code=1,
         ) from error
     files: dict[Path, str] = {}
-    for cell in cells:
-        source = "".join(cell.get("source", ""))
-        if cell.get("cell_type") != "code" or not (found := WRITEFILE.fullmatch(source)):
+    for source in sources:
+        if (found := _written(source)) is None:
             continue
-        path = Path(found["path"].strip("'\""))
-        if path.is_absolute() or ".." in path.parts:
+        path, body, append = found
+        if path.is_absolute() or ".." in path.parts or str(path).startswith("~"):
             raise CourseError(
                 "A %%writefile cell writes outside the project.",
                 where=f"{notebook}: {path}",
                 todo="Write to a path such as dags/taxi_pipeline.py.",
                 exit_code=1,
             )
-        # IPython hands a cell magic its text with a newline at the end.
-        body = found["body"] if found["body"].endswith("\n") else f"{found['body']}\n"
-        files[path] = files.get(path, "") + body if found["append"] else body
+        files[path] = files.get(path, "") + body if append else body
     return list(files.items())
+
+
+def _written(source: str) -> tuple[Path, str, bool] | None:
+    """Return the path, the text, and whether it is appended, that a cell writes; None where IPython writes nothing."""
+    # IPython ends the text with a newline, and leaves out empty lines at the top and a common indent.
+    source = source if source.endswith("\n") else f"{source}\n"
+    source = textwrap.dedent(re.sub(r"\A\s*\n", "", source))
+    found = WRITEFILE.fullmatch(source)
+    if not found:
+        return None
+    try:
+        arguments = shlex.split(found["arguments"])
+    except ValueError:  # a quote that is not closed
+        return None
+    paths = [argument for argument in arguments if argument not in APPEND]
+    if len(paths) != 1 or paths[0].startswith("-"):
+        return None
+    return Path(paths[0]), found["body"], len(arguments) > 1
 
 
 def content_digest(project: Path) -> str:

@@ -9,11 +9,15 @@ from collections.abc import Callable
 from typing import Any
 
 from autograder.airflow_api import AirflowApi
+from autograder.airflow_local.airflow import CLUSTER_POLICY
 from autograder.airflow_local.local import MONTHS, Local
 from autograder.errors import CourseError
 from autograder.observe import history, warehouse
 
 DAG_ID = "taxi_pipeline"
+RETRY_DELAY = 1.0
+"""Seconds between two tries of a task in a graded run."""
+
 RUN_LIMIT = 900.0
 """Seconds that a scenario's runs may take."""
 
@@ -30,9 +34,13 @@ def parse(local: Local) -> dict[str, Any]:
 
     The first reading is of the DAG as it is written; the second, which the runs use, shortens its retry delays.
     """
+    api = AirflowApi(local.airflow.url)
     local.airflow.cli("dags", "reserialize", env={"COURSE_RETRY_DELAY": ""})
-    described = history.parsed(AirflowApi(local.airflow.url))
+    described = history.parsed(api)
     local.airflow.cli("dags", "reserialize")
+    for dag in history.parsed(api)["dags"].values():
+        if any(task["retry_delay"] not in (None, RETRY_DELAY) for task in dag["tasks"].values()):
+            raise CourseError("The cluster policy for graded runs had no effect.", where=str(CLUSTER_POLICY))
     return described
 
 
@@ -59,7 +67,7 @@ def backfill(local: Local, months: tuple[str, ...] = MONTHS, *, again: bool = Fa
         in_time = history.wait_for_backfill(
             api, DAG_ID, list(months), limit=RUN_LIMIT, told=lambda done, of: told(f"{done} of {of} runs ended")
         )
-    with local.postgres.connect() as connection:
+    with local.connect() as connection:
         tables = warehouse.snapshot(connection, local.schema)
     return {
         "runs": history.backfill_runs(api, DAG_ID, list(months)),
@@ -72,7 +80,7 @@ def backfill(local: Local, months: tuple[str, ...] = MONTHS, *, again: bool = Fa
 
 def cut_load(local: Local, told: Told) -> dict[str, Any]:
     """Load one month again with every load losing its connection half-way."""
-    with local.postgres.connect() as connection:
+    with local.connect() as connection:
         before = warehouse.snapshot(connection, local.schema)
         with warehouse.cut_loads(connection, local.schema, CUT_AFTER_ROWS):
             after = backfill(local, (CUT_MONTH,), again=True, told=told)

@@ -1,17 +1,19 @@
-"""What several integration tests start: a Postgres that stands for the warehouse."""
+"""What several integration tests start."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from autograder.airflow_local import postgres
-from autograder.airflow_local.postgres import Postgres
+from autograder.airflow_local.postgres import WAREHOUSE, Postgres
 from autograder.airflow_local.session import Session
 
 
 @pytest.fixture(scope="module")
 def warehouse_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """Start an embedded Postgres without Airflow's tables, whose template goes with the test's folder."""
+    """Start a Postgres with an empty warehouse and without Airflow's tables; its template goes with the tests'."""
     state = tmp_path_factory.mktemp("state")
     with Session.open(state) as session:
-        yield postgres.start(session, lambda uri: None, state=state)
+        started = postgres.start(session, lambda uri: None, state=state)
+        started.create_database(WAREHOUSE, owner=WAREHOUSE)
+        yield started

@@ -1,6 +1,7 @@
 """Does the warehouse's witness describe the tables as they are, and does a cut load really lose its connection?"""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -26,7 +27,7 @@ Load = Callable[[psycopg.Connection, list[Row]], None]
 @pytest.fixture
 def admin(warehouse_postgres: Postgres) -> Iterator[psycopg.Connection]:
     """The checker's connection, with an empty raw_trips of the student's."""
-    with warehouse_postgres.connect() as connection:
+    with warehouse_postgres.connect(WAREHOUSE) as connection:
         connection.execute("CREATE SCHEMA airflow_ada AUTHORIZATION warehouse")
         connection.execute("SET ROLE warehouse")
         connection.execute(CREATE)
@@ -93,8 +94,10 @@ def left_behind(connection: psycopg.Connection) -> set[str]:
 
 
 def test_the_clones_own_template_is_not_touched(warehouse_postgres: Postgres) -> None:
-    (data,) = warehouse_postgres.connect().execute("SHOW data_directory").fetchone() or ("",)
-    assert not str(data).startswith(str(STATE))
+    with warehouse_postgres.connect(WAREHOUSE) as connection:
+        (data,) = connection.execute("SHOW data_directory").fetchone() or ("",)
+    assert not Path(data).is_relative_to(STATE)
+    assert (Path(data).parents[2] / "cache").is_dir(), "the template is kept beside the session's folder"
 
 
 def test_a_schema_without_tables_is_described_as_such(admin: psycopg.Connection) -> None:
@@ -171,9 +174,7 @@ def test_a_load_loses_its_connection_half_way(
     assert left_behind(admin) == set()
 
 
-def test_it_is_cut_at_the_row_that_was_asked_for(
-    warehouse_postgres: Postgres, admin: psycopg.Connection
-) -> None:
+def test_it_is_cut_at_the_row_that_was_asked_for(warehouse_postgres: Postgres, admin: psycopg.Connection) -> None:
     """Each try, and whatever it commits on the way, is cut there again."""
     with cut_loads(admin, SCHEMA, AFTER):
         for attempt in (1, 2):
