@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -103,12 +103,7 @@ def observe(
     output: Annotated[Path, typer.Option("-o", "--output", help="Where to write the evidence, as JSON.")],
 ) -> None:
     """Run a submission on a real Airflow, and write down what happened."""
-    from autograder.observe.evidence import observed
-    from autograder.observe.project import write_project
-
-    with tempfile.TemporaryDirectory(prefix="course-project-") as project:
-        evidence = observed(write_project(folder, Path(project)), student, told=lambda line: err.print(f"  {line}"))
-    _write_json(output, evidence)
+    _write_json(output, _evidence(folder, student))
 
 
 @app.command()
@@ -116,37 +111,35 @@ def judge(
     evidence: Annotated[Path, typer.Argument(help="What `course observe` wrote.")], json_file: Json = None
 ) -> None:
     """Judge evidence: each check's verdict, and the points of each tier."""
-    from autograder.checks import judge as judged
-    from autograder.checks.feedback import TERMINAL, render, summary
-    from autograder.manifest import load
-
-    course = load()
     try:
         document = json.loads(evidence.read_text())
     except (OSError, ValueError) as error:
         raise CourseError(
             f"This is not evidence: {error}.", where=str(evidence), todo="Make it with ./course observe."
         ) from error
-    verdicts = judged(document, course)
-    for verdict in verdicts:
-        out.print(render(verdict, course.check(verdict.id), TERMINAL) + "\n", markup=False, soft_wrap=True)
-    out.print(summary(verdicts, course), markup=False)
-    score = sum(verdict.earned for verdict in verdicts)
-    _write_json(
-        json_file,
-        {
-            "student": document["student"],
-            "score": score,
-            "max_score": sum(verdict.points for verdict in verdicts),
-            "tiers": {
-                tier.id: sum(one.earned for one in verdicts if one.id.startswith(f"{tier.id}."))
-                for tier in course.tiers
-            },
-            "checks": [vars(verdict) for verdict in verdicts],
-        },
-    )
-    if any(verdict.verdict != "pass" for verdict in verdicts):
-        raise typer.Exit(1)
+    _tell(document, None, json_file)
+
+
+@app.command()
+def check(
+    name: Annotated[str | None, typer.Argument(help="A check, such as minimum.dag-loads, or a tier.")] = None,
+    folder: Annotated[Path, typer.Option(help="The submission: a notebook, or a folder with dags/.")] = Path(),
+    json_file: Json = None,
+) -> None:
+    """Say how far a submission is, why, and what to do next."""
+    _tell(_evidence(folder, os.environ.get("AIRFLOW_STUDENT") or "default"), name, json_file)
+
+
+@app.command()
+def hint(
+    check_id: Annotated[str, typer.Argument(help="A check, such as minimum.dag-loads.")],
+    number: Annotated[int, typer.Argument(help="Which hint: 1, 2 or 3.")] = 1,
+) -> None:
+    """Show a hint for a check."""
+    from autograder.checks.feedback import TERMINAL, render_hint
+    from autograder.manifest import load
+
+    out.print(render_hint(load().check(check_id), number, TERMINAL), markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -188,6 +181,43 @@ def main() -> NoReturn:
         show_error(CourseError("The disk is full.", where=str(error.filename or ROOT), todo="Make room: about 1 GB."))
         sys.exit(2)
     sys.exit(0)
+
+
+def _evidence(submission: Path, student: str) -> dict[str, Any]:
+    """Run a submission, or find what an earlier run of the same wrote down."""
+    from autograder.observe.evidence import observed
+    from autograder.observe.project import write_project
+
+    with tempfile.TemporaryDirectory(prefix="course-project-") as folder:
+        return observed(write_project(submission, Path(folder)), student, told=lambda line: err.print(f"  {line}"))
+
+
+def _tell(evidence: dict[str, Any], name: str | None, json_file: Path | None) -> None:
+    """Print the verdicts on a submission, or on one check or tier of it; exit 1 unless all of these pass."""
+    from autograder.checks import judge as judged
+    from autograder.checks.feedback import TERMINAL, render, summary
+    from autograder.manifest import load
+
+    course = load()
+    verdicts = judged(evidence, course)
+    asked = [one for one in verdicts if name in (None, one.id, course.check(one.id).tier)]
+    if not asked:
+        course.check(name or "")  # says which there are
+    for verdict in asked:
+        out.print(render(verdict, course.check(verdict.id), TERMINAL) + "\n", markup=False, soft_wrap=True)
+    out.print(summary(verdicts, course), markup=False)
+    tiers = {
+        tier.id: {
+            "score": sum(one.earned for one in verdicts if course.check(one.id).tier == tier.id),
+            "max_score": sum(check.points for check in course.checks_of(tier.id)),
+        }
+        for tier in course.tiers
+    }
+    scores = {key: sum(tier[key] for tier in tiers.values()) for key in ("score", "max_score")}
+    checks = [vars(verdict) for verdict in verdicts]
+    _write_json(json_file, {"student": evidence["student"], **scores, "tiers": tiers, "checks": checks})
+    if any(verdict.verdict != "pass" for verdict in asked):
+        raise typer.Exit(1)
 
 
 def _points(grade: dict[str, float]) -> str:

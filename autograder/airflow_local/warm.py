@@ -8,6 +8,7 @@ own when it forks, which it asserts.
 """
 
 import contextlib
+import ctypes
 import gc
 import json
 import os
@@ -25,6 +26,8 @@ import psutil
 from autograder.airflow_local import preload
 
 LENGTH = struct.Struct("!I")
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
 
 
 class Child(Exception):  # noqa: N818 - not an error: unwinds the forked child to a clean stack
@@ -74,6 +77,7 @@ class Parent:
             raise RuntimeError(f"the warm parent has threads and cannot fork: {threading.enumerate()}")
         child = os.fork()
         if child == 0:
+            LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # no command outlives the parent
             self._become_child(client, streams)
             raise Child(request)
         for stream in streams:

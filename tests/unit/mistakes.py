@@ -211,8 +211,12 @@ MISTAKES = {
     "one_month_fetched_seven_times": Mistake("target.backfill-runs", asked(*[JANUARY] * 7), "from today's date"),
     "june_never_fetched": Mistake("target.backfill-runs", asked(JANUARY, *LATER[:4], LATER[5]), "from today's date"),
     "strays_loaded": Mistake("target.backfill-rows", holds(WITH_STRAYS), "The whole file"),
+    "strays_loaded_and_some_deleted": Mistake(
+        "target.backfill-rows", holds(IN_MONTH | {"2023-11": 3, "2024-01": IN_MONTH["2024-01"] + 2}), "The whole file"
+    ),
     "only_the_last_month": Mistake("target.backfill-rows", holds(ONLY_JULY), "emptied the table first"),
     "a_row_too_few": Mistake("target.backfill-rows", holds(IN_MONTH | {"2024-05": IN_MONTH["2024-05"] - 1})),
+    "more_than_there_is": Mistake("target.backfill-rows", holds(IN_MONTH | {"2024-05": 2 * IN_MONTH["2024-05"]})),
     "a_month_lost": Mistake(
         "target.backfill-rows", holds({month: rows for month, rows in IN_MONTH.items() if month != "2024-02"})
     ),

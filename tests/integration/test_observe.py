@@ -1,0 +1,144 @@
+"""Does a real Airflow show what is right and wrong in a submission: each check that it must lose, and no other?
+
+A wrong submission's file says at its head which checks it loses; those that build on them wait. What was observed is
+kept in .course/evidence as for grading, and observed again only when the submission or the program has changed.
+"""
+
+import functools
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autograder.airflow_local.local import Shared
+from autograder.airflow_local.session import Session
+from autograder.checks import judge
+from autograder.checks.rules import RULES
+from autograder.checks.verdict import Verdict
+from autograder.observe import evidence
+from autograder.observe.evidence import digest, observed
+from autograder.observe.project import write_project
+from autograder.paths import ASSIGNMENT, RELEASE, ROOT, SOURCE, STATE
+from tests.unit.evidence import perfect
+
+pytestmark = pytest.mark.integration
+
+WRONG = ROOT / "tests" / "submissions" / "wrong"
+SUBMISSIONS = {
+    "reference": SOURCE / ASSIGNMENT / f"{ASSIGNMENT}.ipynb",
+    "starter": RELEASE / ASSIGNMENT / f"{ASSIGNMENT}.ipynb",
+    **{folder.name: folder for folder in sorted(WRONG.iterdir())},
+}
+CAUSES = {
+    "append": {"target.idempotent": "adds its rows to those that are there"},
+    "two_transactions": {"stretch.atomic-load": "committed one after the other"},
+    "whole_file": {"target.backfill-rows": "The whole file", "target.idempotent": "Rows dated in other months"},
+}
+
+Observe = Callable[[str], dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Shared]:
+    """What the submissions' Airflows share."""
+    with Session.open() as session:
+        yield Shared.start(session)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Write a submission's project."""
+    return functools.cache(lambda name: write_project(SUBMISSIONS[name], tmp_path_factory.mktemp("project") / name))
+
+
+@pytest.fixture(scope="module")
+def observe(request: pytest.FixtureRequest, project: Callable[[str], Path]) -> Observe:
+    """Observe a submission, unless that is on record."""
+
+    def observe(name: str) -> dict[str, Any]:
+        on_record = (STATE / "evidence" / f"{digest(project(name), name)}.json").exists()
+        shared = None if on_record else request.getfixturevalue("shared")
+        return observed(project(name), name, shared=shared)
+
+    return observe
+
+
+def verdicts(document: dict[str, Any]) -> dict[str, Verdict]:
+    return {verdict.id: verdict for verdict in judge(document)}
+
+
+def outcomes(loses: set[str]) -> dict[str, str]:
+    """Return the verdicts of a submission that loses these checks: those that build on them wait."""
+    expected: dict[str, str] = {}
+    for check_id in verdicts({}):
+        waits = any(expected[need] != "pass" for need in RULES[check_id].needs)
+        expected[check_id] = "waiting" if waits else "not_yet" if check_id in loses else "pass"
+    return expected
+
+
+def test_the_reference_loses_nothing(observe: Observe) -> None:
+    seen = verdicts(observe("reference"))
+    assert {one: verdict.verdict for one, verdict in seen.items()} == outcomes(set())
+    assert all(verdict.earned == verdict.points for verdict in seen.values())
+
+
+def test_the_starter_is_not_written_yet_and_earns_nothing(observe: Observe) -> None:
+    seen = verdicts(observe("starter"))
+    assert {one: verdict.verdict for one, verdict in seen.items()} == outcomes({"minimum.dag-loads"})
+    assert (
+        seen["minimum.dag-loads"].message == "taxi_pipeline.py is not written yet: it still raises NotImplementedError."
+    )
+    assert sum(verdict.earned for verdict in seen.values()) == 0
+
+
+@pytest.mark.parametrize("name", CAUSES)
+def test_a_wrong_submission_loses_what_it_says_and_the_cause_is_told(observe: Observe, name: str) -> None:
+    said = re.search(r"^# Loses: (.+)$", (SUBMISSIONS[name] / "dags" / "taxi_pipeline.py").read_text(), re.MULTILINE)
+    assert said
+    assert set(said[1].split()) == set(CAUSES[name])
+    seen = verdicts(observe(name))
+    assert {one: verdict.verdict for one, verdict in seen.items()} == outcomes(set(CAUSES[name]))
+    for check_id, cause in CAUSES[name].items():
+        assert cause in (seen[check_id].cause or "")
+
+
+def test_every_wrong_submission_is_tried() -> None:
+    assert set(CAUSES) == set(SUBMISSIONS) - {"reference", "starter"}
+
+
+def test_what_is_on_record_is_not_observed_again(
+    observe: Observe, project: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = observe("starter")
+
+    def started(*_: object, **__: object) -> None:
+        raise AssertionError("something was started")
+
+    monkeypatch.setattr(Session, "open", started)
+    monkeypatch.setattr(evidence, "start", started)
+    told: list[str] = []
+    assert observed(project("starter"), "starter", told=told.append) == first
+    assert told == ["on record from an earlier run"]
+    with pytest.raises(AssertionError, match="something was started"):
+        observed(project("starter"), "another student")
+
+
+def test_the_evidence_that_unit_tests_judge_has_the_real_ones_shape(observe: Observe) -> None:
+    alike(observe("reference"), perfect())
+
+
+def alike(real: Any, synthetic: Any, where: str = "evidence") -> None:
+    """Assert that two documents have the same keys and types; null stands for any type."""
+    if real is None or synthetic is None:
+        return
+    assert type(real) is type(synthetic), where
+    if isinstance(real, dict):
+        assert real.keys() == synthetic.keys(), where
+        for key in real:
+            alike(real[key], synthetic[key], f"{where}.{key}")
+    elif isinstance(real, list):
+        assert bool(real) == bool(synthetic), where
+        for one in real:
+            alike(one, synthetic[0], f"{where}[]")
