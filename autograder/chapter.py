@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import nbformat
 
@@ -50,8 +51,15 @@ def execute(
     CourseError
         When a cell raises, a parameter is not declared, or papermill fails.
     """
-    declared = _parameters(notebook)
-    if unknown := set(parameters) - declared:
+    try:
+        cells = len(nbformat.read(notebook, as_version=4).cells) + bool(parameters)  # these get a cell of their own
+    except (OSError, ValueError, AttributeError, nbformat.ValidationError) as error:
+        raise CourseError(
+            f"{notebook.name} cannot be read as a notebook: {error}",
+            where=str(notebook),
+            todo="Make it again with ./course build.",
+        ) from error
+    if unknown := set(parameters) - _parameters(notebook):
         raise CourseError(
             f"The notebook has no parameter called {', '.join(sorted(unknown))}.",
             where=str(notebook),
@@ -64,7 +72,6 @@ def execute(
     argv += [part for key, value in parameters.items() for part in ("-r", key, value)]
     isolated = {"IPYTHONDIR": str(session.folder / "ipython"), "JUPYTER_PREFER_ENV_PATH": "1", "NO_COLOR": "1"}
     process = session.start(name, argv, env={**env, **isolated}, cwd=cwd)
-    cells = len(nbformat.read(notebook, as_version=4).cells)
     log = session.logs / f"{name}.log"
     last = -1
     while (code := _finished(process)) is None:
@@ -91,22 +98,29 @@ def _parameters(notebook: Path) -> set[str]:
 
 
 def _failure(notebook: Path, executed: Path, log: Path) -> CourseError:
-    if executed.exists():
-        cells = json.loads(executed.read_text())["cells"]
-        # papermill puts banners and parameters in: count the cells as the reader's notebook has them.
-        place = 0
-        for cell in cells:
-            if cell["metadata"].get("tags", []) and "papermill-error-cell-tag" in cell["metadata"]["tags"]:
-                continue
-            if "injected-parameters" in cell["metadata"].get("tags", []):
-                continue
-            place += 1
-            for output in cell.get("outputs", []):
-                if output["output_type"] == "error":
-                    first = "".join(cell["source"]).strip().splitlines()[0]
-                    return CourseError(
-                        f"Cell {place} of the notebook raised {output['ename']}: {output['evalue']}",
-                        where=f"{notebook.name}, the cell that begins `{first}`",
-                        todo=f"See the executed notebook: {executed}",
-                    )
-    return CourseError(f"papermill failed:\n{tail(log)}", where=str(log), todo="Run ./course doctor.")
+    reached = [cell for cell in _readers_cells(executed) if cell["metadata"]["papermill"]["start_time"]]
+    fate = _fate(reached[-1], log.read_text(errors="replace")) if reached else None
+    if not fate:
+        return CourseError(f"papermill failed:\n{tail(log)}", where=str(log), todo="Run ./course doctor.")
+    first = "".join(reached[-1]["source"]).strip().splitlines()[0]
+    return CourseError(
+        f"Cell {len(reached)} of the notebook {fate}",
+        where=f"{notebook.name}, the cell that begins `{first}`",
+        todo=f"See the executed notebook: {executed}",
+    )
+
+
+def _readers_cells(executed: Path) -> list[dict[str, Any]]:
+    # papermill puts in banners and the given parameters: these are not the reader's to count.
+    added = {"papermill-error-cell-tag", "injected-parameters"}
+    cells = json.loads(executed.read_text())["cells"] if executed.exists() else []
+    return [cell for cell in cells if not added & set(cell["metadata"].get("tags", []))]
+
+
+def _fate(cell: dict[str, Any], said: str) -> str | None:
+    if "nbclient.exceptions.CellTimeoutError" in said:
+        return f"took longer than {CELL_LIMIT} s."
+    if "nbclient.exceptions.DeadKernelError" in said:
+        return "ended its kernel."
+    errors = [output for output in cell.get("outputs", []) if output["output_type"] == "error"]
+    return f"raised {errors[0]['ename']}: {errors[0]['evalue']}" if errors else None

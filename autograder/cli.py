@@ -28,20 +28,22 @@ app = typer.Typer(
     help="A course week on data orchestration: run it, test it, grade it.",
 )
 
+Data = Annotated[
+    Path | None,
+    typer.Option(resolve_path=True, help="A folder of real TLC files to read in place of generated months."),
+]
 Json = Annotated[Path | None, typer.Option("--json", help="Also write the result to this file, as JSON.")]
 
 
 @app.command()
 def run(
-    data: Annotated[
-        Path | None, typer.Option(help="A folder of real TLC files to read in place of generated months.")
-    ] = None,
+    data: Data = None,
     json_file: Json = None,
 ) -> None:
     """Run the week's pipeline for real: notebook, DAG, backfill twice, and two graded submissions."""
     from autograder.run import main_job
 
-    result = main_job(data=data.resolve() if data else None)
+    result = main_job(data=data)
     _write_json(json_file, result)
     table(
         "The backfill, 2024-01 to 2024-07, run twice",
@@ -68,6 +70,30 @@ def run(
     out.print(f"Done in {result['seconds']['total']:.0f} s.")
     if not result["rerun_identical"] or any(run["state"] != "success" for run in result["runs"]):
         raise CourseError("The backfill did not do what the chapter says.", where="the table above")
+
+
+@app.command()
+def airflow(data: Data = None) -> None:
+    """Run your own Airflow, with its UI, on dags/; its runs and the warehouse stay for the next time."""
+    from autograder.desk import open_desk
+
+    with open_desk(data) as desk:
+        out.print("Stop it with Ctrl-C.")
+        ended = desk.airflow.wait()
+        raise CourseError(f"Airflow's {ended} ended by itself.", where=str(desk.shared.session.logs))
+
+
+@app.command()
+def lab(
+    data: Data = None,
+    browser: Annotated[bool, typer.Option(help="Open JupyterLab in a browser.")] = True,
+) -> None:
+    """Open JupyterLab on the notebooks, with your own Airflow behind it."""
+    from autograder.desk import jupyterlab, open_desk
+
+    with open_desk(data) as desk:
+        out.print("Stop both with Ctrl-C.")
+        raise typer.Exit(2 if jupyterlab(desk, browser=browser) else 0)
 
 
 @app.command("test")

@@ -13,13 +13,12 @@ from collections.abc import Callable
 
 from autograder.airflow_local import postgres
 from autograder.airflow_local.airflow import migrate
-from autograder.airflow_local.session import Session, free_port
+from autograder.airflow_local.session import ROOM_MB, Session, free_port
 from autograder.console import err, out
 from autograder.errors import CourseError
 from autograder.paths import STATE
 
 PYTHONS = ((3, 11), (3, 12), (3, 13))
-ROOM_MB = 500
 
 
 def examine() -> bool:
@@ -48,7 +47,14 @@ def _python() -> str:
 
 
 def _disk() -> str:
-    STATE.mkdir(parents=True, exist_ok=True)
+    try:
+        STATE.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CourseError(
+            f"The course cannot write here: {error.strerror}.",
+            where=str(STATE),
+            todo="Put the clone where you may write.",
+        ) from error
     free = shutil.disk_usage(STATE).free // 2**20
     if free < ROOM_MB:
         raise CourseError(f"{free} MB are free.", where=str(STATE), todo=f"Make room: a run needs {ROOM_MB} MB.")

@@ -7,6 +7,8 @@ machine rather than for a cluster.
 """
 
 import base64
+import contextlib
+import json
 import secrets
 import subprocess
 import sys
@@ -49,10 +51,20 @@ TUNING = {
 
 @dataclass(frozen=True)
 class Keys:
-    """The secrets that the parts of an Airflow share, made anew for each session."""
+    """The secrets that the parts of an Airflow share."""
 
     jwt: str = field(default_factory=lambda: secrets.token_hex(32))
     fernet: str = field(default_factory=lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
+
+    @classmethod
+    def kept(cls, path: Path) -> "Keys":
+        """Return the keys in a file, which is made when there is none; what they encrypted stays readable."""
+        if not path.exists():
+            beside = path.with_suffix(".new")
+            beside.touch(mode=0o600)
+            beside.write_text(json.dumps(vars(cls())))
+            beside.rename(path)
+        return cls(**json.loads(path.read_text()))
 
 
 @dataclass(frozen=True)
@@ -82,7 +94,7 @@ class Airflow:
     extra: Mapping[str, str]
     keys: Keys
     port: int = field(default_factory=free_port)
-    _processes: list[subprocess.Popen[bytes]] = field(default_factory=list, repr=False)
+    _processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict, repr=False)
 
     @property
     def url(self) -> str:
@@ -138,16 +150,24 @@ class Airflow:
             log = f"{self.name}-{component}"
             argv = ["airflow", component, *(["--skip-serve-logs"] if component == "scheduler" else [])]
             process = self.session.start(log, argv, env=self.environment)
-            self._processes.append(process)
+            self._processes[component] = process
         parts = {"scheduler": "scheduler", "dag-processor": "dag_processor", "api-server": "metadatabase"}
         self.session.wait_until(
             lambda: self.healthy([parts[component] for component in components]),
             "Airflow's API server", process=process, name=log, limit=HEALTHY_WITHIN,
         )  # fmt: skip
 
+    def wait(self) -> str:
+        """Wait until a component ends by itself, and return its name."""
+        while True:
+            for component, process in self._processes.items():
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=0.5)
+                    return component
+
     def stop(self) -> None:
         """End its processes, and those that its tasks left."""
-        for process in self._processes:
+        for process in self._processes.values():
             process.kill()
             process.wait()
         end_processes(self.home)

@@ -58,14 +58,15 @@ class Commands:
         if sys.platform != "linux" or os.environ.get("COURSE_WARM") == "0":
             return cls(session, SCRIPTS, {})
         warmup = "dbt_warmup"
-        postgres.create_database(warmup, owner=WAREHOUSE)
+        if not postgres.has_database(warmup):
+            postgres.create_database(warmup, owner=WAREHOUSE)
         environments = {
             "airflow": environment,
             "dbt": {
                 "PG_HOST": "127.0.0.1",
                 "PG_PORT": str(postgres.port),
                 "PG_USER": WAREHOUSE,
-                "PG_PASSWORD": postgres.password,
+                "PG_PASSWORD": postgres.passwords[WAREHOUSE],
                 "PG_DBNAME": warmup,
                 "PG_SCHEMA": warmup,
                 "DBT_PROJECT_DIR": str(DBT_PROJECT),

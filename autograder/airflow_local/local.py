@@ -71,16 +71,24 @@ class Shared:
     keys: Keys
 
     @classmethod
-    def start(cls, session: Session) -> "Shared":
+    def start(cls, session: Session, home: Path | None = None) -> "Shared":
         """Start Postgres and the warm parents.
+
+        Parameters
+        ----------
+        session
+            Owns them.
+        home
+            Where databases and keys are to stay for later sessions; they go with the session otherwise.
 
         Raises
         ------
         CourseError
             When one cannot start.
         """
-        database = postgres.start(session, lambda uri: migrate(session, uri))
-        keys = Keys()
+        kept = home and home / "postgres"
+        database = postgres.start(session, lambda uri: migrate(session, uri), data=kept)
+        keys = Keys.kept(home / "keys.json") if home else Keys()
         # The parent imports under the settings of an Airflow that nobody starts.
         nobody = Airflow(session, database, postgres.TEMPLATE_DATABASE, session.folder, {}, keys)
         return cls(session, database, Commands.start(session, database, nobody.environment), keys)
@@ -156,8 +164,10 @@ def start(
     files = session.folder / f"{name}-source"
     source = _start_source(session, name, files, tlc.stock(files, MONTHS, rows=rows, seed=seed, data=data))
     warehouse = f"{WAREHOUSE}_{name}"
-    database.create_database(warehouse, owner=WAREHOUSE)
-    database.create_database(name, template=postgres.TEMPLATE_DATABASE)
+    if not database.has_database(name):
+        database.create_database(name, template=postgres.TEMPLATE_DATABASE)
+    if not database.has_database(warehouse):
+        database.create_database(warehouse, owner=WAREHOUSE)
     extra = {
         "PATH": os.pathsep.join([str(shared.commands.folder), str(SCRIPTS), os.environ["PATH"]]),
         "AIRFLOW_CONN_AZURE_PG": database.uri(warehouse, user=WAREHOUSE),

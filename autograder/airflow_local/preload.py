@@ -86,6 +86,7 @@ def dbt() -> Callable[[], int]:
     columns = ", ".join(f'"{column.name}" {kinds[str(column.type)[:3]]}' for column in SCHEMA)
     with psycopg.connect(os.environ["COURSE_WARMUP_DATABASE"]) as connection:
         schema = sql.Identifier(os.environ["PG_SCHEMA"])
+        connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(schema))
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(schema))
         connection.execute(sql.SQL("CREATE TABLE {}.raw_trips (" + columns + ")").format(schema))
     for command in DBT_WARMUP:

@@ -7,6 +7,7 @@ session of the same clone does. Logs are kept, under `.course/logs`.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
@@ -18,7 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 import psutil
 
@@ -30,6 +31,12 @@ MARK = "COURSE_SESSION"
 
 KEPT_LOGS = 8
 """Sessions whose logs are kept."""
+
+ROOM_MB = 500
+"""What a run needs of the disk."""
+
+FULL_MB = 20
+"""With less than this a disk is full: Postgres writes its log in files of 16 MB."""
 
 
 class Session:
@@ -57,17 +64,17 @@ class Session:
         clean_stale(state)
         session = cls(state)
         try:
-            session.folder.mkdir(parents=True)
+            (session.folder / "tmp").mkdir(parents=True)
             session.logs.mkdir(parents=True)
+            lock = _lock(session.folder)
         except OSError as error:
             raise CourseError(
                 f"The course cannot write here: {error.strerror}.",
                 where=str(state),
                 todo="Put the clone where you may write, on a disk with room.",
             ) from error
-        _prune(session.logs.parent)
-        with (session.folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        _prune(state)
+        with lock:
             keeper = subprocess.Popen(
                 ["sh", "-c", 'read _; exec "$0" -m autograder.airflow_local.session "$1"', sys.executable,
                  str(session.folder)],
@@ -76,17 +83,21 @@ class Session:
             )  # fmt: skip
             try:
                 yield session
+            except Exception as error:
+                _tell_full_disk(state, error)
+                raise
             finally:
                 end(session.folder)
                 for process in session._processes:
                     process.wait()
+                clean_stale(state)  # sessions that processes of this one had opened
                 keeper.kill()
                 keeper.communicate()
 
     def environment(self, extra: Mapping[str, str] = {}) -> dict[str, str]:
-        """Return this process's environment with the session's mark and `extra` added."""
+        """Return this process's environment with the session's mark, a TMPDIR that goes with it, and `extra`."""
         # setproctitle, which Airflow calls, would write over the mark without SPT_NOENV.
-        return {**os.environ, MARK: self.mark(), "SPT_NOENV": "1", **extra}
+        return {**os.environ, MARK: self.mark(), "SPT_NOENV": "1", "TMPDIR": str(self.folder / "tmp"), **extra}
 
     def mark(self, *parts: Path) -> str:
         """Return the mark of this session's processes, or of those that belong to parts of it as well."""
@@ -163,13 +174,15 @@ def free_port() -> int:
 
 
 def members(folder: Path) -> list[psutil.Process]:
-    """Return the running processes that carry the mark of `folder`."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.pid != os.getpid() and str(folder) in process.environ().get(MARK, "").split(":"):
-                found.append(process)
-    return found
+    """Return the running processes that carry the mark of `folder`, and their descendants.
+
+    These can lack the mark: a BashOperator with an `env` drops it.
+    """
+    everyone = [process for process in psutil.process_iter(["environ", "ppid"]) if process.pid != os.getpid()]
+    found = {one.pid for one in everyone if str(folder) in (one.info["environ"] or {}).get(MARK, "").split(":")}
+    while more := {one.pid for one in everyone if one.info["ppid"] in found} - found:
+        found |= more
+    return [process for process in everyone if process.pid in found]
 
 
 def end_processes(folder: Path) -> None:
@@ -178,11 +191,13 @@ def end_processes(folder: Path) -> None:
     Nothing in a session is worth a slow farewell, so processes are killed; only Postgres gets the signal for an
     immediate shutdown, since a killed one leaves its shared memory behind.
     """
-    deadline = time.monotonic() + 10
-    while (left := members(folder)) and time.monotonic() < deadline:
+    begun = time.monotonic()
+    while (left := members(folder)) and time.monotonic() < begun + 10:
+        patient = time.monotonic() < begun + 6  # Postgres itself kills what does not heed it within 5 s
         for process in left:
             with contextlib.suppress(psutil.Error):
-                process.send_signal(signal.SIGQUIT if process.name() == "postgres" else signal.SIGKILL)
+                ask = patient and process.name() == "postgres"
+                process.send_signal(signal.SIGQUIT if ask else signal.SIGKILL)
         psutil.wait_procs(left, timeout=2)
 
 
@@ -195,18 +210,38 @@ def end(folder: Path) -> None:
 def clean_stale(state: Path) -> None:
     """End the sessions of this clone whose owner is gone."""
     for lock in sorted((state / "run").glob("*/lock")):
-        with contextlib.suppress(FileNotFoundError), lock.open("r+") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
+        # It is held, or another has just removed it, or another user left it: nothing to do in each case.
+        with contextlib.suppress(OSError), lock.open("r+") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             end(lock.parent)
 
 
-def _prune(logs: Path) -> None:
-    for old in sorted(logs.iterdir())[:-KEPT_LOGS]:
-        shutil.rmtree(old, ignore_errors=True)
+def _lock(folder: Path) -> IO[str]:
+    # It gets its name once it is held, or another session could take this one for stale.
+    lock = (folder / "lock.new").open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    (folder / "lock.new").rename(folder / "lock")
+    return lock
+
+
+def _prune(state: Path) -> None:
+    for old in sorted((state / "logs").iterdir())[:-KEPT_LOGS]:
+        if not (state / "run" / old.name).exists():  # else it still writes there
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _tell_full_disk(state: Path, error: Exception) -> None:
+    # What fails for want of room fails in many ways: a look at the disk tells more than most of their texts.
+    free = shutil.disk_usage(state).free // 2**20
+    if free < FULL_MB or os.strerror(errno.ENOSPC) in str(error):
+        consequence = str(error).split("\n", 1)[0]
+        raise CourseError(
+            f"The disk is full ({free} MB are free), hence: {consequence}",
+            where=str(state),
+            todo=f"Make room: a run needs {ROOM_MB} MB.",
+        ) from error
 
 
 if __name__ == "__main__":
-    end(Path(sys.argv[1]))
+    end(ended := Path(sys.argv[1]))
+    clean_stale(ended.parent.parent)  # sessions that its processes had opened

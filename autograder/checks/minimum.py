@@ -41,7 +41,8 @@ def dag_loads(evidence: Evidence) -> Finding:
             return Finding(False, message, expected, last)
         return Finding(False, f"Airflow cannot import {error['file']}, so the DAG is missing.", expected, error["text"])
     if not found:
-        cause = "The file was not written, or the function under @dag is not called at its end."
+        # Airflow does not even import a file that has not the words "airflow" and "dag" in it, such as the release's.
+        cause = "The file is not written yet, or the function under @dag is not called at its end."
         return Finding(False, f"There is no DAG called {DAG_ID}.", expected, "no DAG in dags/", cause)
     if DAG_ID not in found:
         cause = "A DAG is called what dag_id in @dag(...) says, and without it as the function under @dag."

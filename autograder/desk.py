@@ -1,0 +1,100 @@
+"""The student's own Airflow, with or without JupyterLab in front of it.
+
+Contract: `open_desk` starts an Airflow on the clone's dags/ whose runs, connections and warehouse stay from one time
+to the next, and ends it when the block ends. One at a time runs in a clone. `jupyterlab` runs JupyterLab in it, so that
+notebook cells and its terminals find that Airflow's `airflow` and `dbt`.
+"""
+
+import contextlib
+import fcntl
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from autograder.airflow_local import local, postgres
+from autograder.airflow_local.airflow import migrate
+from autograder.airflow_local.session import Session, free_port
+from autograder.console import Progress, out
+from autograder.errors import CourseError
+from autograder.paths import ROOT, STATE
+
+SEED = "course"
+"""Of the months that students practise with."""
+
+
+@contextlib.contextmanager
+def open_desk(data: Path | None = None, *, project: Path = ROOT, state: Path = STATE) -> Iterator[local.Local]:
+    """Run the clone's Airflow until the block ends.
+
+    Parameters
+    ----------
+    data
+        A folder of real TLC files to serve in place of generated ones.
+    project
+        The folder with `dags/`.
+    state
+        Where the databases and the keys stay, in a folder `home`.
+
+    Raises
+    ------
+    CourseError
+        When it runs already, or a part cannot start.
+    """
+    with contextlib.ExitStack() as stack:
+        session = stack.enter_context(Session.open(state))
+        home = state / "home"
+        home.mkdir(parents=True, exist_ok=True)
+        lock = stack.enter_context((home / "lock").open("a+"))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            raise CourseError(
+                f"This clone's Airflow is running already, at {lock.read().strip()}.",
+                todo="Use that one, or stop it with Ctrl-C where it was started.",
+            ) from error
+        progress = Progress()
+        with progress.step("airflow", "Starting Airflow"):
+            shared = local.Shared.start(session, home)
+            _upgrade(shared, home)
+            student = os.environ.get("AIRFLOW_STUDENT") or "default"
+            desk = local.start(shared, project, student=student, seed=SEED, data=data)
+        lock.truncate(0)
+        lock.write(desk.airflow.url)
+        lock.flush()
+        out.print(f"Airflow: {desk.airflow.url}  (no login needed; student {student}, dags in {desk.airflow.dags})")
+        yield desk
+
+
+def _upgrade(shared: local.Shared, home: Path) -> None:
+    """Bring a metadata database that an older Airflow made up to date."""
+    made_with = home / "made-with"
+    now = postgres.fingerprint()
+    if shared.postgres.has_database("airflow") and made_with.exists() and made_with.read_text() != now:
+        migrate(shared.session, shared.postgres.uri("airflow", driver="postgresql+psycopg2"))
+    made_with.write_text(now)
+
+
+def jupyterlab(desk: local.Local, *, browser: bool) -> int:
+    """Run JupyterLab on the clone until it ends, and return its exit code.
+
+    Parameters
+    ----------
+    desk
+        The Airflow behind it.
+    browser
+        Whether to open it in a browser.
+    """
+    port, token = free_port(), secrets.token_hex(16)
+    argv = [sys.executable, "-m", "jupyterlab", f"--port={port}", "--ip=127.0.0.1", f"--notebook-dir={ROOT}"]
+    argv += [] if browser else ["--no-browser"]
+    argv += ["--allow-root"] if os.geteuid() == 0 else []
+    out.print(f"JupyterLab: http://127.0.0.1:{port}/lab/tree/notebooks?token={token}", soft_wrap=True)
+    session = desk.shared.session
+    environment = {**desk.airflow.environment, "JUPYTER_TOKEN": token, "JUPYTER_PREFER_ENV_PATH": "1"}
+    try:
+        return session.start("jupyterlab", argv, env=environment, cwd=ROOT).wait()
+    finally:
+        out.print(f"JupyterLab's log: {session.logs / 'jupyterlab.log'}", soft_wrap=True)
