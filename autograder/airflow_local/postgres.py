@@ -117,11 +117,12 @@ def start(
     template = state / "cache" / f"postgres-{fingerprint()}"
     if not template.exists():
         _make_template(session, migrate, template)
+    settings = DURABLE if data else ()
     data = data or session.folder / "postgres"
     if not data.exists():
         _copy(session, template, data)
     (data / "postmaster.pid").unlink(missing_ok=True)  # of a server that was killed
-    return _run(session, data, json.loads((data / PASSWORDS).read_text()))
+    return _run(session, data, json.loads((data / PASSWORDS).read_text()), settings)
 
 
 def fingerprint() -> str:
@@ -216,7 +217,7 @@ def _copy(session: Session, template: Path, data: Path) -> None:
     beside.rename(data)
 
 
-def _run(session: Session, data: Path, passwords: Mapping[str, str]) -> Postgres:
+def _run(session: Session, data: Path, passwords: Mapping[str, str], settings: Sequence[str] = ()) -> Postgres:
     # Port and start are two steps, so another program can be quicker: try again with another port.
     for _ in range(5):
         postgres = Postgres(free_port(), passwords)
