@@ -28,11 +28,31 @@ app = typer.Typer(
     help="A course week on data orchestration: run it, test it, grade it.",
 )
 
+
+def _writable(path: Path | None) -> Path | None:
+    """Refuse a file that cannot be written, before the work that it is to hold."""
+    if path:
+        try:
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            _beside(path).touch()
+            _beside(path).unlink()
+        except OSError as error:
+            raise CourseError(
+                f"The result cannot be written to {path.name}: {error.strerror}.",
+                where=str(path.absolute()),
+                todo="Name a file in a folder that is there, and that you may write to.",
+            ) from error
+    return path
+
+
 Data = Annotated[
     Path | None,
     typer.Option(resolve_path=True, help="A folder of real TLC files to read in place of generated months."),
 ]
-Json = Annotated[Path | None, typer.Option("--json", help="Also write the result to this file, as JSON.")]
+Json = Annotated[
+    Path | None, typer.Option("--json", callback=_writable, help="Also write the result to this file, as JSON.")
+]
 
 
 @app.command()
@@ -126,7 +146,9 @@ def build(
 def observe(
     folder: Annotated[Path, typer.Argument(help="A submission: a notebook, or a folder with dags/.")],
     student: Annotated[str, typer.Option(help="Whose it is.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Where to write the evidence, as JSON.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", callback=_writable, help="Where to write the evidence, as JSON.")
+    ],
 ) -> None:
     """Run a submission on a real Airflow, and write down what happened."""
     _write_json(output, _evidence(folder, student))
@@ -192,7 +214,8 @@ def _stop(number: int, _: FrameType | None) -> NoReturn:
 def main() -> NoReturn:
     """Run the command line, with errors told as the house tells them."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _stop)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
+            signal.signal(number, _stop)
     try:
         app(prog_name="./course")
     except CourseError as error:
@@ -250,11 +273,14 @@ def _points(grade: dict[str, float]) -> str:
     return f"{grade['score']:g} of {grade['max_score']:g}"
 
 
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}")
+
+
 def _write_json(path: Path | None, document: object) -> None:
     if path:
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
-        beside.write_text(json.dumps(document, indent=1) + "\n")
-        beside.rename(path)
+        _beside(path).write_text(json.dumps(document, indent=1) + "\n")
+        _beside(path).rename(path)
 
 
 def _or_fail(command: list[str]) -> None:

@@ -53,7 +53,8 @@ def cut_loads(connection: psycopg.Connection, schema: str, after_rows: int) -> I
     """Make every load of `raw_trips` lose its connection at its `after_rows`-th row, until the block ends.
 
     The server ends the connection from inside the load, as a crash or a broken network would. Nothing of it is
-    left afterwards, whatever became of the table and its schema meanwhile.
+    left afterwards, whatever became of the table and its schema meanwhile. Before and after, the database's other
+    connections are ended.
 
     Parameters
     ----------
@@ -65,6 +66,7 @@ def cut_loads(connection: psycopg.Connection, schema: str, after_rows: int) -> I
         How many rows a load gets through, over all its transactions, before the next is its last.
     """
     names = {"table": sql.Identifier(schema, "raw_trips"), "rows": sql.Literal(after_rows)}
+    _end_others(connection)
     # In a schema of its own, it is not in the way of what lists or drops the student's, and goes with one statement.
     with connection.transaction():
         for statement in (
@@ -82,4 +84,13 @@ def cut_loads(connection: psycopg.Connection, schema: str, after_rows: int) -> I
     try:
         yield
     finally:
+        _end_others(connection)
         connection.execute("DROP SCHEMA course_cut CASCADE")
+
+
+def _end_others(connection: psycopg.Connection) -> None:
+    """End the database's other connections: a task that hangs in a transaction would block its trigger for ever."""
+    connection.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND backend_type = 'client backend' AND pid != pg_backend_pid()"
+    )

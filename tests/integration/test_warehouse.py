@@ -185,13 +185,24 @@ def test_it_is_cut_at_the_row_that_was_asked_for(warehouse_postgres: Postgres, a
             assert rows_in(admin) == attempt * (AFTER - 1)
 
 
-def test_afterwards_loads_are_whole_again(admin: psycopg.Connection, student: psycopg.Connection) -> None:
+def test_afterwards_loads_are_whole_again(warehouse_postgres: Postgres, admin: psycopg.Connection) -> None:
     with cut_loads(admin, SCHEMA, AFTER):
         pass
-    copy(student, trips(2 * AFTER))
-    student.commit()
+    load_committing_each_row(warehouse_postgres.uri(WAREHOUSE, user=WAREHOUSE))
     assert rows_in(admin) == 2 * AFTER
     assert left_behind(admin) == set()
+
+
+def test_a_task_that_hangs_in_a_transaction_is_not_waited_for(
+    warehouse_postgres: Postgres, admin: psycopg.Connection, student: psycopg.Connection
+) -> None:
+    admin.execute("SET lock_timeout = '10s'")
+    student.execute(INSERT, trips(1)[0])
+    with cut_loads(admin, SCHEMA, AFTER), warehouse_postgres.connect(WAREHOUSE) as another:
+        another.execute("BEGIN")
+        another.execute(INSERT, trips(1)[0])
+    assert left_behind(admin) == set()
+    assert rows_in(admin) == 0
 
 
 @pytest.mark.parametrize(
