@@ -188,17 +188,25 @@ def members(folder: Path) -> list[psutil.Process]:
 def end_processes(folder: Path) -> None:
     """End every process that carries the mark of `folder`: a session's, or a part of one.
 
-    Nothing in a session is worth a slow farewell, so processes are killed; only Postgres gets the signal for an
-    immediate shutdown, since a killed one leaves its shared memory behind.
+    Nothing in a session is worth a slow farewell, so processes are killed, but for those that would leave something
+    behind in memory; these have six seconds.
     """
     begun = time.monotonic()
     while (left := members(folder)) and time.monotonic() < begun + 10:
         patient = time.monotonic() < begun + 6  # Postgres itself kills what does not heed it within 5 s
         for process in left:
             with contextlib.suppress(psutil.Error):
-                ask = patient and process.name() == "postgres"
-                process.send_signal(signal.SIGQUIT if ask else signal.SIGKILL)
-        psutil.wait_procs(left, timeout=2)
+                process.send_signal(_farewell(process) if patient else signal.SIGKILL)
+        psutil.wait_procs(left, timeout=0.1)  # not longer: it takes zombies for running
+
+
+def _farewell(process: psutil.Process) -> int:
+    """Return the signal that ends a process, or 0 for one that ends after the others."""
+    if process.name() == "postgres":
+        return signal.SIGQUIT  # an immediate shutdown, which removes its shared memory
+    if "multiprocessing.resource_tracker" in " ".join(process.cmdline()):
+        return 0  # it removes the semaphores of those that it tracks
+    return signal.SIGKILL
 
 
 def end(folder: Path) -> None:

@@ -81,9 +81,14 @@ def rows_table(table: dict[str, Any] | None) -> str:
     return f"{table['rows']:,} rows{months}"
 
 
+def same_counts(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    """Return whether a table has as many rows as before, and as many of each month."""
+    return bool(after["rows"] == before["rows"] and after["months"] == before["months"])
+
+
 def changed_table(before: dict[str, Any], after: dict[str, Any] | None) -> str:
     """Write what a table that has changed holds now, as `rows_table` does, or that only values differ."""
-    if after is not None and after["months"] == before["months"] and after["rows"] == before["rows"]:
+    if after is not None and same_counts(before, after):
         return "as many rows of each month, with other values in them"
     return rows_table(after)
 

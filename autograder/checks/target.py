@@ -13,6 +13,7 @@ from autograder.checks.rules import (
     months_table,
     requests_table,
     rows_table,
+    same_counts,
     states_table,
 )
 
@@ -102,6 +103,6 @@ def _why(before: dict[str, Any], after: dict[str, Any] | None) -> str | None:
         return "Each run adds its rows to those that are there: delete the month's rows before you load it."
     if after["rows"] > before["rows"]:
         return "Rows dated in other months are loaded again by each run, since deleting by month misses them."
-    if after["rows"] == before["rows"]:
+    if same_counts(before, after):
         return "A column holds what differs each time, such as the moment of the load."
     return None

@@ -8,7 +8,6 @@ nothing stale is used.
 import contextlib
 import hashlib
 import hmac
-import importlib.metadata
 import json
 import os
 import secrets
@@ -19,14 +18,20 @@ from typing import Any
 from autograder.airflow_local.local import Shared, start
 from autograder.airflow_local.session import Session
 from autograder.observe import scenarios
-from autograder.observe.project import content_digest
-from autograder.paths import DBT_PROJECT, ROOT, STATE
+from autograder.observe.project import IGNORED, content_digest
+from autograder.paths import ROOT, STATE
 
 VERSION = 1
 """Of the document's form."""
 
-PROGRAM = ("autograder/airflow_local", "autograder/observe")
-"""What the evidence depends on, beside the submission."""
+PROGRAM = (
+    "autograder/airflow_api.py",
+    "autograder/airflow_local",
+    "autograder/observe",
+    "include/dbt_project",
+    "requirements.lock",
+)
+"""What the evidence depends on, beside the submission: files, and folders with all that git would keep in them."""
 
 
 def observed(
@@ -71,13 +76,13 @@ def observed(
 
 def digest(project: Path, student: str) -> str:
     """Return the name that the evidence on this project has in the cache."""
-    course = content_digest(DBT_PROJECT.parent.parent)
     program = hashlib.sha256()
-    for folder in PROGRAM:
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            program.update(path.read_bytes())
-    airflow = importlib.metadata.version("apache-airflow-core")
-    parts = [str(VERSION), student, content_digest(project), course, program.hexdigest(), airflow, seed(student)]
+    for part in PROGRAM:
+        paths = sorted((ROOT / part).rglob("*")) if (ROOT / part).is_dir() else [ROOT / part]
+        for path in paths:
+            if path.is_file() and not IGNORED(str(path.parent), list(path.relative_to(ROOT).parts)):
+                program.update(path.read_bytes())
+    parts = [str(VERSION), student, content_digest(project), program.hexdigest(), seed(student)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
@@ -128,7 +133,8 @@ def _observe(shared: Shared, project: Path, student: str, told: scenarios.Told) 
                     local, again=True, told=lambda line: told(f"second backfill: {line}")
                 )
                 done("backfill_again")
-            if (evidence["backfill"]["tables"]["raw_trips"] or {"rows": 0})["rows"]:
+            loaded = (evidence["backfill"]["tables"]["raw_trips"] or {"rows": 0})["rows"]
+            if evidence["backfill"]["in_time"] and loaded:
                 evidence["cut_load"] = scenarios.cut_load(local, told=lambda line: told(f"cut load: {line}"))
                 done("cut_load")
     finally:

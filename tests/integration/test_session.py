@@ -102,7 +102,10 @@ def eventually(condition: Callable[[], object], limit: float = 30) -> None:
 
 def gone(process: psutil.Process) -> bool:
     """Return whether a process has ended (its parent may not have noticed)."""
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def of(folder: Path) -> psutil.Process:
@@ -152,7 +155,8 @@ Hold = Callable[..., tuple[subprocess.Popen[str], Path]]
 
 def keeper_of(folder: Path) -> psutil.Process:
     """Return the process that waits for the end of the one that holds the session of a folder."""
-    return next(one for one in psutil.process_iter() if one.name() == "sh" and str(folder) in one.cmdline())
+    everyone = psutil.process_iter(["name", "cmdline"])
+    return next(one for one in everyone if one.info["name"] == "sh" and str(folder) in (one.info["cmdline"] or []))
 
 
 @pytest.mark.parametrize("kind", HARD_TO_END)
@@ -166,6 +170,24 @@ def test_whatever_was_started_ends_with_the_session(state: Path, kind: str) -> N
     assert process.returncode is not None
     assert list((state / "run").iterdir()) == []
     assert [log.name for log in session.logs.iterdir()] == ["hard.log"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /dev/shm")
+def test_semaphores_end_with_the_session(state: Path) -> None:
+    program = """
+import multiprocessing, signal
+lock = multiprocessing.get_context("spawn").Lock()  # as dbt makes one
+with open("name.new", "w") as file:
+    file.write(lock._semlock.name)
+os.rename("name.new", "name")
+signal.pause()
+"""
+    with Session.open(state) as session:
+        session.start("locks", [sys.executable, "-c", TELL + program])
+        eventually((session.folder / "name").exists)
+        semaphore = Path(f"/dev/shm/sem.{(session.folder / 'name').read_text().lstrip('/')}")
+        assert semaphore.exists()
+    assert not semaphore.exists()
 
 
 def test_an_error_inside_ends_it_too(state: Path) -> None:

@@ -11,21 +11,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from autograder.airflow_local import postgres
-from autograder.airflow_local.airflow import migrate
 from autograder.airflow_local.months import write_month
-from autograder.airflow_local.session import Session
+from autograder.airflow_local.postgres import WAREHOUSE, Postgres
 from autograder.paths import DAGS
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
-def warehouse() -> Iterator[str]:
-    """The URI of an empty warehouse."""
-    with Session.open() as session:
-        database = postgres.start(session, lambda uri: migrate(session, uri))
-        yield database.uri(postgres.WAREHOUSE)
+def warehouse(warehouse_postgres: Postgres) -> str:
+    """The URI of an empty warehouse, for the user that DAGs connect as."""
+    return warehouse_postgres.uri(WAREHOUSE, user=WAREHOUSE)
 
 
 @pytest.fixture(scope="module")

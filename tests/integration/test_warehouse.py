@@ -39,8 +39,9 @@ def admin(warehouse_postgres: Postgres) -> Iterator[psycopg.Connection]:
 @pytest.fixture
 def student(warehouse_postgres: Postgres, admin: psycopg.Connection) -> Iterator[psycopg.Connection]:
     """A connection as DAGs have it: the warehouse's owner, who commits."""
-    with psycopg.connect(warehouse_postgres.uri(WAREHOUSE, user=WAREHOUSE)) as connection:
-        yield connection
+    connection = psycopg.connect(warehouse_postgres.uri(WAREHOUSE, user=WAREHOUSE))
+    yield connection
+    connection.close()
 
 
 def trips(count: int, month: str = "2024-01") -> list[Row]:
@@ -174,14 +175,18 @@ def test_a_load_loses_its_connection_half_way(
     assert left_behind(admin) == set()
 
 
+def load_committing_each_row(uri: str) -> None:
+    with psycopg.connect(uri, autocommit=True) as connection:
+        for row in trips(2 * AFTER):
+            connection.execute(INSERT, row)
+
+
 def test_it_is_cut_at_the_row_that_was_asked_for(warehouse_postgres: Postgres, admin: psycopg.Connection) -> None:
-    """Each try, and whatever it commits on the way, is cut there again."""
+    """Each try, whatever it commits on the way, is cut there again."""
     with cut_loads(admin, SCHEMA, AFTER):
         for attempt in (1, 2):
-            uri = warehouse_postgres.uri(WAREHOUSE, user=WAREHOUSE)
-            with psycopg.connect(uri, autocommit=True) as connection, pytest.raises(psycopg.OperationalError):
-                for row in trips(2 * AFTER):
-                    connection.execute(INSERT, row)
+            with pytest.raises(psycopg.OperationalError):
+                load_committing_each_row(warehouse_postgres.uri(WAREHOUSE, user=WAREHOUSE))
             assert rows_in(admin) == attempt * (AFTER - 1)
 
 
@@ -196,13 +201,15 @@ def test_afterwards_loads_are_whole_again(warehouse_postgres: Postgres, admin: p
 def test_a_task_that_hangs_in_a_transaction_is_not_waited_for(
     warehouse_postgres: Postgres, admin: psycopg.Connection, student: psycopg.Connection
 ) -> None:
-    admin.execute("SET lock_timeout = '10s'")
+    admin.execute("SET lock_timeout = '10s'")  # to fail rather than to wait for ever
     student.execute(INSERT, trips(1)[0])
-    with cut_loads(admin, SCHEMA, AFTER), warehouse_postgres.connect(WAREHOUSE) as another:
-        another.execute("BEGIN")
+    with cut_loads(admin, SCHEMA, AFTER):
+        another = psycopg.connect(warehouse_postgres.uri(WAREHOUSE, user=WAREHOUSE))
         another.execute(INSERT, trips(1)[0])
     assert left_behind(admin) == set()
-    assert rows_in(admin) == 0
+    for connection in (student, another):
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("SELECT 1")
 
 
 @pytest.mark.parametrize(

@@ -238,11 +238,15 @@ MISTAKES = {
     "strays_added": Mistake(
         "target.idempotent", holds(WITH_STRAYS, first="backfill_again"), "Rows dated in other months"
     ),
+    "rows_moved_to_another_month": Mistake(
+        "target.idempotent",
+        holds(IN_MONTH | {"2024-01": IN_MONTH["2024-02"], "2024-02": IN_MONTH["2024-01"]}, first="backfill_again"),
+    ),
     "rows_lost_the_second_time": Mistake("target.idempotent", holds(ONLY_JULY, first="backfill_again")),
     "table_gone_the_second_time": Mistake(
         "target.idempotent", holds(None, first="backfill_again", table_name="fct_trips")
     ),
-    "same_count_other_content": Mistake("target.idempotent", other_content, "the moment of the load"),
+    "same_count_other_content": Mistake("target.idempotent", other_content, "what differs each time"),
     "cut_but_green": Mistake("stretch.atomic-load", cut_but_green, "caught and not raised again"),
     "cut_lost_the_month": Mistake("stretch.atomic-load", half_loaded(0), "one transaction"),
     "cut_left_half_a_month": Mistake("stretch.atomic-load", half_loaded(149), "one transaction"),

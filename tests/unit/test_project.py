@@ -61,6 +61,7 @@ NOTEBOOKS = {
     "a comment after the path": [f"%%writefile {DAG} # mine\nx"],
     "a quote that is not closed": ['%%writefile "dags/a.py\nx'],
     "no path": ["%%writefile -a\nx"],
+    "an option for a path": ["%%writefile --amend\nx"],
     "no such option": [f"%%writefile --amend {DAG}\nx"],
     "no such magic": [f"%%writefiles {DAG}\nx", f"%% writefile {DAG}\nx", f"%%writefile\t{DAG}\nx"],
     "nothing written": ["x = 1", "print('%%writefile')"],
@@ -80,7 +81,7 @@ def files(folder: Path) -> dict[str, str]:
 
 
 def project(folder: Path, **contents: str) -> Path:
-    """Write a project folder with a DAG file and others, named with __ for a slash and _py for a suffix."""
+    """Write a project folder with a DAG file, and others by their paths."""
     for name, text in {"dags/taxi_pipeline.py": "dag\n", **contents}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
@@ -244,7 +245,7 @@ def test_any_other_content_has_another_digest(tmp_path: Path, other: dict[str, s
 def test_the_same_text_in_another_file_has_another_digest(tmp_path: Path) -> None:
     one = project(tmp_path / "one", **{"dags/a": "1", "dags/b": "2"})
     other = project(tmp_path / "other", **{"dags/a": "12", "dags/b": ""})
-    renamed = project(tmp_path / "renamed", **{"dags/a": "1", "include/b": "2"})
+    renamed = project(tmp_path / "renamed", **{"dags/a": "1", "dags/c": "2"})
     assert len({content_digest(folder) for folder in (one, other, renamed)}) == 3
 
 
