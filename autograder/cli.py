@@ -159,8 +159,12 @@ def judge(
     evidence: Annotated[Path, typer.Argument(help="What `course observe` wrote.")], json_file: Json = None
 ) -> None:
     """Judge evidence: each check's verdict, and the points of each tier."""
+    from autograder.observe.evidence import VERSION
+
     try:
         document = json.loads(evidence.read_text())
+        if not isinstance(document, dict) or document.get("version") != VERSION:
+            raise ValueError(f"it is not a document of version {VERSION}")
     except (OSError, ValueError) as error:
         raise CourseError(
             f"This is not evidence: {error}.", where=str(evidence), todo="Make it with ./course observe."

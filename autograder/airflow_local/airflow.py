@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx
 
 from autograder.airflow_local.postgres import Postgres
-from autograder.airflow_local.session import MARK, Session, end_processes, free_port
+from autograder.airflow_local.session import MARK, Session, end_processes, free_port, tail
 from autograder.errors import CourseError
 
 COMPONENTS: Sequence[str] = ("scheduler", "dag-processor", "api-server")
@@ -212,4 +212,5 @@ def migrate(session: Session, uri: str) -> None:
     env = {"AIRFLOW_HOME": str(session.folder / "migrate"), "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": uri}
     process = session.start("migrate", [sys.executable, "-m", "airflow", "db", "migrate"], env=env)
     if process.wait():
-        raise CourseError("`airflow db migrate` failed.", where=str(session.logs / "migrate.log"))
+        log = session.logs / "migrate.log"
+        raise CourseError(f"`airflow db migrate` failed. The end of its log:\n{tail(log)}", where=str(log))

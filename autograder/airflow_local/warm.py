@@ -28,6 +28,7 @@ from autograder.airflow_local import preload
 LENGTH = struct.Struct("!I")
 LIBC = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
 
 
 class Child(Exception):  # noqa: N818 - not an error: unwinds the forked child to a clean stack
@@ -78,6 +79,7 @@ class Parent:
         child = os.fork()
         if child == 0:
             LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # no command outlives the parent
+            LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1)  # what it starts stays beneath it, daemons too
             self._become_child(client, streams)
             raise Child(request)
         for stream in streams:
@@ -116,17 +118,29 @@ class Parent:
         with contextlib.suppress(OSError):
             data = client.recv(64)
         with contextlib.suppress(ProcessLookupError):
-            if not data:  # the client is gone, and with it whoever waited for the command
-                os.killpg(child, signal.SIGKILL)
             for number in data:
                 os.kill(child, number)
-        if not data:
+        if not data:  # the client is gone, and with it whoever waited for the command
+            _kill_tree(child)
             self._forget(client)
 
     def _forget(self, client: socket.socket) -> None:
         self.selector.unregister(client)
         del self.clients[client]
         client.close()
+
+
+def _kill_tree(pid: int) -> None:
+    # The root is stopped, not killed, until the last: it holds together what its children leave.
+    with contextlib.suppress(psutil.NoSuchProcess):
+        root = psutil.Process(pid)
+        root.suspend()
+        while left := [one for one in root.children(recursive=True) if one.status() != psutil.STATUS_ZOMBIE]:
+            for one in left:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    one.kill()
+            psutil.wait_procs(left, timeout=0.1)
+        root.kill()
 
 
 def _exactly(client: socket.socket, length: int) -> bytes:
@@ -164,7 +178,9 @@ def main(program: str, path: str) -> int:
         raise RuntimeError(f"the warm parent has connections, which children would share: {connections}")
     listener = socket.socket(socket.AF_UNIX)
     beside = f"{path}.new"
-    listener.bind(beside)
+    folder = os.open(Path(path).parent, os.O_PATH)  # by a short path: the address holds 107 characters
+    listener.bind(f"/proc/self/fd/{folder}/{Path(beside).name}")
+    os.close(folder)
     listener.listen(64)
     Path(beside).rename(path)
     try:

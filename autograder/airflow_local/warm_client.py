@@ -21,7 +21,9 @@ def main(path: str, real: str, argv: list[str]) -> NoReturn:
     """Run `argv` in a child of the warm parent at `path`, or become the program `real`."""
     connection = socket.socket(socket.AF_UNIX)
     try:
-        connection.connect(path)
+        folder, name = os.path.split(path)
+        # By a short path: the address of a socket holds 107 characters.
+        connection.connect(f"/proc/self/fd/{os.open(folder, os.O_PATH)}/{name}")
     except OSError:
         os.execv(real, [real, *argv[1:]])  # noqa: S606 - the point of it
     umask = os.umask(0)

@@ -18,6 +18,7 @@ from typing import TypedDict
 import nbformat
 
 from autograder import child
+from autograder.airflow_local.session import Session
 from autograder.errors import CourseError
 from autograder.paths import ROOT
 
@@ -102,12 +103,13 @@ class CourseFolder:
         log = self.folder / "nbgrader.log"
         result = self.folder / "grading.json"
         result.unlink(missing_ok=True)
-        code = child.run(
-            [sys.executable, "-m", "autograder.grading.stock", self.assignment, *students],
-            cwd=self.folder,
-            output=log,
-            env=_environment(),
-        )
+        with Session.open() as session:  # ends nbgrader and its kernels, and takes what they leave in TMPDIR
+            code = child.run(
+                [sys.executable, "-m", "autograder.grading.stock", self.assignment, *students],
+                cwd=self.folder,
+                output=log,
+                env=session.environment(_environment(session.folder)),
+            )
         if code or not result.is_file():
             raise CourseError(f"nbgrader stopped:\n{child.tail(log)}", where=str(log))
         told = json.loads(result.read_text(encoding="utf-8"))
@@ -125,10 +127,10 @@ def _reason(log: Path) -> str:
     return error[1] if error else child.tail(log)
 
 
-def _environment() -> dict[str, str]:
-    """Return the environment for nbgrader and the kernels that it starts."""
+def _environment(own: Path) -> dict[str, str]:
+    """Return the environment for nbgrader and the kernels that it starts, which may write in the folder `own`."""
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # it calls alembic
-    return {**os.environ, "PATH": programs, "PYTHONPATH": str(ROOT)}
+    return {"PATH": programs, "PYTHONPATH": str(ROOT), "IPYTHONDIR": str(own / "ipython")}
 
 
 def _empty_solutions(release: Path, into: Path) -> None:

@@ -199,3 +199,13 @@ def test_waiting_that_takes_too_long(local: Local) -> None:
     with pytest.raises(CourseError, match="has not stored a DAG 'nowhere'"):
         wait_for_dag("nowhere", limit=1)
     wait_for_runs("taxi_pipeline")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 0}', "not JSON"])
+def test_judging_what_is_not_evidence(tmp_path: Path, text: str) -> None:
+    (tmp_path / "evidence.json").write_text(text)
+    argv = [sys.executable, "-m", "autograder", "judge", str(tmp_path / "evidence.json")]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("✗ This is not evidence: ")
+    assert "./course observe" in done.stderr
