@@ -6,7 +6,7 @@ the API server does not answer, or refuses, it raises `CourseError`.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from graphlib import TopologicalSorter
 from types import MappingProxyType
 from typing import Any, Self
@@ -68,10 +68,10 @@ class AirflowApi:
             todo="Open the notebooks with ./course lab, or run them with ./course run. Both start one.",
         )
 
-    def healthy(self) -> bool:
-        """Return whether the database, the scheduler and the DAG processor all report themselves healthy."""
+    def healthy(self, parts: Sequence[str] = ("metadatabase", "scheduler", "dag_processor")) -> bool:
+        """Return whether these parts of the Airflow all report themselves healthy."""
         health = self._call("GET", "monitor/health").json()
-        return all(health[part]["status"] == "healthy" for part in ("metadatabase", "scheduler", "dag_processor"))
+        return all(health[part]["status"] == "healthy" for part in parts)
 
     def dag(self, dag_id: str) -> Record | None:
         """Return the stored DAG, or None when there is none of that name."""

@@ -17,16 +17,12 @@ from autograder.chapter import execute
 from autograder.console import Progress
 from autograder.errors import CourseError
 from autograder.grading import Grade, grade
-from autograder.observe import history, warehouse
+from autograder.observe import history, scenarios, warehouse
 from autograder.observe.evidence import observed
 from autograder.observe.project import IGNORED, write_project
 from autograder.paths import ASSIGNMENT, DBT_PROJECT, NOTEBOOKS, RELEASE, SOURCE
 
 CHAPTER = NOTEBOOKS / "05_parameterized_runs_and_backfills.ipynb"
-DAG_ID = "taxi_pipeline"
-SEED = "course"
-"""Of the months that students practise with."""
-
 SUBMISSIONS = {
     "reference": SOURCE / ASSIGNMENT / f"{ASSIGNMENT}.ipynb",
     "starter": RELEASE / ASSIGNMENT / f"{ASSIGNMENT}.ipynb",
@@ -86,7 +82,7 @@ def _chapter(
     (project / "dags").mkdir()
     record = folder / "backfills.jsonl"
     with progress.step("airflow", "Starting the source and Airflow"):
-        local = airflow_local.start(shared, project, student="default", seed=SEED, data=data)
+        local = airflow_local.start(shared, project, student="default", seed=airflow_local.PRACTICE_SEED, data=data)
     with progress.step("notebook", f"Running {notebook.name} with papermill") as step:
         execute(
             shared.session,
@@ -101,7 +97,7 @@ def _chapter(
         raise CourseError(f"The notebook ran {len(tables)} backfills to their end, not 2.", where=str(notebook))
     with local.connect() as connection:
         last = warehouse.snapshot(connection, local.schema)
-    states = history.backfill_runs(AirflowApi(local.airflow.url), DAG_ID, list(airflow_local.MONTHS))
+    states = history.backfill_runs(AirflowApi(local.airflow.url), scenarios.DAG_ID, list(airflow_local.MONTHS))
     local.stop()
     first, second = tables
     if second != last:

@@ -16,8 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
-
+from autograder.airflow_api import AirflowApi
 from autograder.airflow_local.postgres import Postgres
 from autograder.airflow_local.session import MARK, Session, end_processes, free_port, tail
 from autograder.errors import CourseError
@@ -152,8 +151,16 @@ class Airflow:
             process = self.session.start(log, argv, env=self.environment)
             self._processes[component] = process
         parts = {"scheduler": "scheduler", "dag-processor": "dag_processor", "api-server": "metadatabase"}
+        api = AirflowApi(self.url)
+
+        def healthy() -> bool:
+            try:
+                return api.healthy([parts[component] for component in components])
+            except CourseError:  # it does not answer yet
+                return False
+
         self.session.wait_until(
-            lambda: self.healthy([parts[component] for component in components]),
+            healthy,
             "Airflow's API server", process=process, name=log, limit=HEALTHY_WITHIN,
         )  # fmt: skip
 
@@ -171,14 +178,6 @@ class Airflow:
             process.kill()
             process.wait()
         end_processes(self.home)
-
-    def healthy(self, parts: Sequence[str]) -> bool:
-        """Return whether the API server answers and reports these parts healthy."""
-        try:
-            health = httpx.get(f"{self.url}/api/v2/monitor/health", timeout=5, trust_env=False).json()
-        except (httpx.HTTPError, ValueError):
-            return False
-        return all(health[part]["status"] == "healthy" for part in parts)
 
     def cli(self, *args: str, env: Mapping[str, str] = {}, limit: float = 120) -> str:
         """Run `airflow ARG…`, with `env` in addition, and return its standard output.

@@ -28,6 +28,9 @@ from autograder.airflow_local.source import read_log
 MONTHS = tuple(f"2024-{month:02d}" for month in range(1, 8))
 """The months of the backfill, which the source publishes; of any other it answers 403."""
 
+PRACTICE_SEED = "course"
+"""What the months that students practise with are made from."""
+
 DEFAULT_ROWS = 2000
 """Rows of a generated month, about."""
 

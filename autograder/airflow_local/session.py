@@ -111,7 +111,6 @@ class Session:
         *,
         env: Mapping[str, str] = {},
         cwd: Path | None = None,
-        pass_fds: Sequence[int] = (),
     ) -> subprocess.Popen[bytes]:
         """Start a program in a process group of its own, its output going to `logs/NAME.log`.
 
@@ -125,12 +124,10 @@ class Session:
             Added to this process's environment.
         cwd
             Where it runs: the session's folder unless told otherwise.
-        pass_fds
-            Open file descriptors that it inherits.
         """
         with (self.logs / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                argv, env=self.environment(env), cwd=cwd or self.folder, pass_fds=pass_fds,
+                argv, env=self.environment(env), cwd=cwd or self.folder,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         self._processes.append(process)
