@@ -119,12 +119,14 @@ def lab(
 @app.command("test")
 def run_tests(
     pytest_arguments: Annotated[list[str] | None, typer.Argument(help="Arguments for pytest.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Run the slow tests too.")] = False,
 ) -> None:
     """Run the linters and the tests."""
     checks = [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]]
     for module, *arguments in checks:
         _or_fail([sys.executable, "-m", module, *arguments])
-    _or_fail([sys.executable, "-m", "pytest", *(pytest_arguments or [])])
+    slow = ["-m", ""] if everything else []  # in place of pyproject.toml's
+    _or_fail([sys.executable, "-m", "pytest", *slow, *(pytest_arguments or [])])
 
 
 @app.command()
