@@ -197,6 +197,31 @@ def hint(
 
 
 @app.command()
+def quiz(
+    chapter: Annotated[
+        str | None, typer.Option(help="A chapter's two digits, such as 05; else the whole week.")
+    ] = None,
+    live: Annotated[bool, typer.Option("--live", help="For a class: Enter shows the answer.")] = False,
+    html: Annotated[
+        Path | None, typer.Option(callback=_writable, help="Write a page to this file, and ask nothing.")
+    ] = None,
+) -> None:
+    """Ask the quiz in the terminal, or write it as a page."""
+    from autograder import quiz_live
+    from autograder.quiz import load, quiz_file
+    from autograder.quiz_page import html_page
+
+    asked = load(quiz_file(chapter))
+    if html:
+        html.write_text(html_page(asked), encoding="utf-8")
+        out.print(f"Open {html} in a browser.", markup=False, soft_wrap=True)
+    elif live:
+        quiz_live.show(asked, input)
+    else:
+        quiz_live.take(asked, input)
+
+
+@app.command()
 def doctor() -> None:
     """Say what is wrong with this machine, and the remedy."""
     from autograder.doctor import examine

@@ -11,6 +11,7 @@ NOTEBOOKS = ROOT / "notebooks"
 DAGS = ROOT / "dags"
 SOURCE = ROOT / "source"
 RELEASE = ROOT / "release"
+QUIZZES = ROOT / "quiz"
 
 STATE = ROOT / ".course"
 """What runs leave for later runs (evidence, database template) and what they hold while they last."""

@@ -30,6 +30,10 @@ class Entry:
             if key.value not in keys:
                 raise self._error(key, f"unknown key {key.value!r}; the keys here are {', '.join(keys)}")
 
+    def __contains__(self, key: str) -> bool:
+        """Say whether a key is there."""
+        return key in self._values
+
     def text(self, key: str) -> str:
         """Return a text that is not empty."""
         return self._scalar(self._value(key), "str", f"{key} should be a text")
@@ -40,6 +44,10 @@ class Entry:
         if number < 1:
             raise self.error(key, f"{key} is {number}; it should be 1 or more")
         return number
+
+    def flag(self, key: str) -> bool:
+        """Return true or false; a key that is not there is false."""
+        return key in self and self._scalar(self._value(key), "bool", f"{key} should be true or false") == "true"
 
     def texts(self, key: str) -> tuple[str, ...]:
         """Return a list of texts."""
