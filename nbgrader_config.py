@@ -9,6 +9,9 @@ c = get_config()  # noqa: F821 - nbgrader provides it
 
 c.CourseDirectory.course_id = "orchestration-week"
 
+# What a student gets in place of a solution: one line, which reads well in Python and in Markdown.
+c.ClearSolutions.code_stub = {"python": "raise NotImplementedError()  # YOUR WORK: put it in place of this line"}
+
 # A graded cell waits while the pipeline runs on a real Airflow.
 c.Execute.timeout = 900
 

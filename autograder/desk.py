@@ -57,7 +57,7 @@ def open_desk(data: Path | None = None, *, project: Path = ROOT, state: Path = S
             shared = local.Shared.start(session, home)
             _upgrade(shared, home)
             student = os.environ.get("AIRFLOW_STUDENT") or "default"
-            desk = local.start(shared, project, student=student, seed=local.PRACTICE_SEED, data=data)
+            desk = local.start(shared, project, student=student, seed=local.practice_seed(student), data=data)
         lock.truncate(0)
         lock.write(desk.airflow.url)
         lock.flush()

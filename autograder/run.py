@@ -82,7 +82,9 @@ def _chapter(
     (project / "dags").mkdir()
     record = folder / "backfills.jsonl"
     with progress.step("airflow", "Starting the source and Airflow"):
-        local = airflow_local.start(shared, project, student="default", seed=airflow_local.PRACTICE_SEED, data=data)
+        local = airflow_local.start(
+            shared, project, student="default", seed=airflow_local.practice_seed("default"), data=data
+        )
     with progress.step("notebook", f"Running {notebook.name} with papermill") as step:
         execute(
             shared.session,

@@ -19,7 +19,14 @@ A month that is not published, or a file without the expected columns, fails at 
 The TLC publishes a month about two months after it ends, so the schedule's own run for the current month
 fails with "not published". Clear that run, or backfill the month, once the file is there.
 
-Needs the connection `azure_pg`. `AIRFLOW_STUDENT` names the schema: `airflow_<student>`.
+**A run that fails says so once.** Airflow calls `on_failure_callback` when the run has failed for good, so a retry
+sends nothing, and neither do the tasks that never started.
+
+**One file, two places.** In `dags/`, on your own Airflow, the DAG is `taxi_pipeline`, and `AIRFLOW_STUDENT` names
+the schema, `airflow_<student>`. In `dags/<student>/`, on the shared Airflow, the folder says whose it is, and the
+DAG is `<student>_taxi_pipeline`.
+
+Needs the connections `azure_pg` (Postgres) and `notify` (HTTP, takes a POST with a text).
 """
 
 import io
@@ -29,6 +36,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airflow.providers.http.notifications.http import HttpNotifier
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
@@ -36,10 +44,12 @@ from airflow.sdk.exceptions import AirflowFailException
 if TYPE_CHECKING:
     import pyarrow as pa
 
-STUDENT = os.environ.get("AIRFLOW_STUDENT", "default")
+FOLDER = Path(__file__).resolve().parent
+SHARED = FOLDER.name != "dags"  # then it is dags/<student>/, where every student has one
+STUDENT = FOLDER.name if SHARED else os.environ.get("AIRFLOW_STUDENT", "default")
+DAG_ID = f"{STUDENT}_taxi_pipeline" if SHARED else "taxi_pipeline"
 SCHEMA = f"airflow_{STUDENT}"
 TLC_URL = os.environ.get("TLC_URL", "https://d37ci6vzurychx.cloudfront.net")
-DBT_PROJECT = Path(__file__).resolve().parent.parent / "include" / "dbt_project"
 
 # The TLC's columns, with types that hold every month: some files have whole numbers where others have floats.
 COLUMNS = {
@@ -66,6 +76,14 @@ COLUMNS = {
 }
 
 log = logging.getLogger(__name__)
+
+
+def dbt_project(folder: Path) -> Path:
+    """Return include/dbt_project in the nearest folder above this one that has it."""
+    for above in folder.parents:
+        if (above / "include" / "dbt_project").is_dir():
+            return above / "include" / "dbt_project"
+    raise FileNotFoundError(f"There is no include/dbt_project above {folder}.")
 
 
 def month_of(logical_date: datetime) -> str:
@@ -148,6 +166,7 @@ def replace_month(month: str, rows: "pa.Table") -> int:
 
 def dbt(command: str) -> BashOperator:
     """Return the task that runs one dbt command on the warehouse of `azure_pg`."""
+    project = str(dbt_project(FOLDER))
     return BashOperator(
         task_id=f"dbt_{command}",
         bash_command=f"dbt {command}",
@@ -158,21 +177,24 @@ def dbt(command: str) -> BashOperator:
             "PG_PASSWORD": "{{ conn.azure_pg.password }}",
             "PG_DBNAME": "{{ conn.azure_pg.schema }}",
             "PG_SCHEMA": SCHEMA,
-            "DBT_PROJECT_DIR": str(DBT_PROJECT),
-            "DBT_PROFILES_DIR": str(DBT_PROJECT),
+            "DBT_PROJECT_DIR": project,
+            "DBT_PROFILES_DIR": project,
         },
         append_env=True,  # without it the command would see only these variables, and no PATH
     )
 
 
 @dag(
-    dag_id="taxi_pipeline",
+    dag_id=DAG_ID,
     doc_md=__doc__,
     schedule="@monthly",
     start_date=datetime(2024, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
     default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
+    on_failure_callback=HttpNotifier(
+        http_conn_id="notify", json={"text": "{{ dag.dag_id }}: the run {{ run_id }} has failed."}
+    ),
     tags=["taxi", f"student:{STUDENT}"],
 )
 def taxi_pipeline() -> None:

@@ -1,21 +1,29 @@
 """The teacher's assignment notebook, completed from where its facts stand.
 
-Contract: a solution region under `%%writefile dags/NAME.py` holds the reference DAG that a chapter writes; a
-grade cell asks for one check of the manifest, is named after it and has its points; every check has one
-grade cell.
+Contract: a solution cell writes a file. Its solution is the reference DAG that a chapter writes where that file is
+`dags/NAME.py`, and the text's own otherwise, in which a table's line `| MONTH | ROWS | ROWS |` gets the rows of that
+month which the student called `reference` practises with. A grade cell asks for one check of the manifest, is named
+after it and has its points; every check has one grade cell.
 """
 
+import functools
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from autograder.airflow_local.local import practice_rows
 from autograder.build.notebooks import Notebook
 from autograder.errors import CourseError
 from autograder.manifest import Course
 
 BEGIN, END = "### BEGIN SOLUTION\n", "### END SOLUTION"
 
-_SOLUTION = re.compile(rf"%%writefile dags/(\w+\.py)\n{BEGIN}.*{END}", re.DOTALL)
+REFERENCE = "reference"
+"""The student whose submission the solutions are."""
+
+_WRITEFILE = re.compile(r"%%writefile (\S+)\n")
+_REGION = re.compile(r"BEGIN SOLUTION.*END SOLUTION", re.DOTALL)
+_ROWS = re.compile(r"^\| (\d{4}-\d{2}) \| [\d,]+ \| [\d,]+ \|$", re.MULTILINE)
 _GRADE = re.compile(r'check\("([^"]+)"\)')
 
 
@@ -61,11 +69,28 @@ def complete(notebook: Notebook, dags: Mapping[str, str], course: Course, path: 
 
 
 def _solved(source: str, dags: Mapping[str, str], path: Path) -> str:
-    match = _SOLUTION.fullmatch(source)
-    if not match or match[1] not in dags:
+    match = _WRITEFILE.match(source)
+    if not match or not _REGION.search(source):
         raise CourseError(
-            "A solution cell is not filled from a DAG file.",
+            "A solution cell writes no file, or has no solution in it.",
             where=f"{path}: {source.partition(chr(10))[0]}",
-            todo=f"Let it be %%writefile dags/NAME.py, {BEGIN.strip()}, {END}, with one of {sorted(dags)}.",
+            todo="Let it begin with %%writefile, and hold a solution between BEGIN SOLUTION and END SOLUTION.",
         )
-    return f"%%writefile dags/{match[1]}\n{BEGIN}{dags[match[1]]}{END}"
+    folder, _, name = match[1].rpartition("/")
+    if folder != "dags":
+        return _ROWS.sub(_practised, source)
+    if name not in dags:
+        raise CourseError(
+            f"No chapter writes dags/{name}.", where=str(path), todo=f"Let the cell write one of {sorted(dags)}."
+        )
+    return f"%%writefile dags/{name}\n{BEGIN}{dags[name]}{END}"
+
+
+def _practised(row: re.Match[str]) -> str:
+    rows = f"{_reference_rows()[row[1]]:,}"
+    return f"| {row[1]} | {rows} | {rows} |"
+
+
+@functools.cache
+def _reference_rows() -> Mapping[str, int]:
+    return practice_rows(REFERENCE)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from autograder.airflow_local.local import practice_rows
 from autograder.build import assignment, notebooks, tables
 from autograder.build.dags import dag_files
 from autograder.errors import CourseError
@@ -155,6 +156,16 @@ def test_completing_twice_changes_nothing() -> None:
     assert notebooks.to_text(complete(once), once) == once
 
 
+def test_another_files_solution_stays_and_its_table_gets_the_rows_that_the_reference_practises_with() -> None:
+    row = "| 2024-01 | 0 | 0 |"
+    text = TEXT.replace("dags/taxi.py", "REPORT.md").replace(
+        "### BEGIN SOLUTION\n", f"### BEGIN SOLUTION\nmine\n{row}\n"
+    )
+    rows = f"{practice_rows('reference')['2024-01']:,}"
+    solution = complete(text).cells[1].source
+    assert f"### BEGIN SOLUTION\nmine\n| 2024-01 | {rows} | {rows} |\n" in solution
+
+
 @pytest.mark.parametrize(
     ("good", "bad", "what"),
     [
@@ -162,8 +173,9 @@ def test_completing_twice_changes_nothing() -> None:
         ('check("minimum.loads")', 'check("minimum.loads"); 7', "of-another-time does more than ask for a check"),
         (GRADE, "", "Not one grade cell for each check of the manifest: minimum.loads"),
         (GRADE, GRADE + GRADE, "Not one grade cell for each check of the manifest: minimum.loads"),
-        ("dags/taxi.py", "dags/other.py", "A solution cell is not filled from a DAG file"),
-        ("### BEGIN SOLUTION\n", "", "A solution cell is not filled from a DAG file"),
+        ("dags/taxi.py", "dags/other.py", "No chapter writes dags/other.py"),
+        ("%%writefile dags/taxi.py", "x = 1", "A solution cell writes no file, or has no solution in it"),
+        ("### BEGIN SOLUTION\n", "", "A solution cell writes no file, or has no solution in it"),
     ],
 )
 def test_what_does_not_fit_together_is_named(good: str, bad: str, what: str) -> None:

@@ -7,24 +7,32 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from autograder.build.assignment import BEGIN, END
 from autograder.manifest import load
 from autograder.paths import ASSIGNMENT, RELEASE, SOURCE
 
 NOTEBOOK = f"{ASSIGNMENT}/{ASSIGNMENT}.ipynb"
+FILES = ["dags/taxi_pipeline.py", "RUNBOOK.md", "ASSIGNMENT_REPORT.md", "tests/test_taxi_pipeline.py"]
+SECTIONS = {
+    "RUNBOOK.md": ["Trigger a run", "Backfill", "Logs", "Likely failures"],
+    "ASSIGNMENT_REPORT.md": [
+        *("Schedule and why", "The pipeline", "Rows before and after"),
+        *("A debugging case", "One use of an LLM"),
+    ],
+}
 RELEASED = sorted(path for path in RELEASE.rglob("*") if path.is_file() and ".ipynb_checkpoints" not in path.parts)
 
 CELLS = nbformat.read(SOURCE / NOTEBOOK, as_version=4).cells
 SOURCES = [cell.source for cell in CELLS]
-SOLUTIONS = [source.partition(BEGIN)[2].partition(END)[0] for source in SOURCES if BEGIN in source]
-GIVEN = "\n".join(cell.source for cell in CELLS if cell.cell_type == "code" and BEGIN not in cell.source)
+REGION = re.compile(r"^.*BEGIN SOLUTION.*\n((?:.*\n)*?).*END SOLUTION", re.MULTILINE)
+SOLUTIONS = [solution for source in SOURCES for solution in REGION.findall(source)]
+GIVEN = "\n".join(REGION.sub("", cell.source) for cell in CELLS if cell.cell_type == "code")
 PROSE = "\n".join(cell.source for cell in CELLS if cell.cell_type == "markdown")
 
 
 def secret_lines() -> list[str]:
     """Return the solutions' lines that say something: no bare bracket, and none that is in a given cell too."""
     lines = {line.strip() for solution in SOLUTIONS for line in solution.splitlines()}
-    return sorted(line for line in lines if len(line) > 3 and line not in GIVEN)
+    return sorted(line for line in lines if len(re.sub(r"\W", "", line)) > 2 and line not in GIVEN)
 
 
 def test_there_is_a_release_and_a_solution() -> None:
@@ -43,13 +51,27 @@ def test_nothing_of_the_solution_is_released(path: Path) -> None:
     assert not any(mark in text for mark in ("BEGIN SOLUTION", "END SOLUTION", "HIDDEN TESTS"))
 
 
-def test_the_solution_cell_does_not_even_load() -> None:
+def written() -> dict[str, str]:
+    """Return the files that the release writes."""
     cells = nbformat.read(RELEASE / NOTEBOOK, as_version=4).cells
-    (solution,) = [cell.source for cell in cells if cell.metadata.get("nbgrader", {}).get("solution")]
-    magic, _, written = solution.partition("\n")
-    assert magic == "%%writefile dags/taxi_pipeline.py"
-    with pytest.raises(NotImplementedError):
-        exec(compile(written, "taxi_pipeline.py", "exec"))
+    solutions = [cell.source for cell in cells if cell.metadata.get("nbgrader", {}).get("solution")]
+    return {magic.removeprefix("%%writefile "): text for magic, _, text in (one.partition("\n") for one in solutions)}
+
+
+def test_each_file_says_that_it_is_not_written_yet() -> None:
+    assert list(written()) == FILES
+    for name, text in written().items():
+        assert "raise NotImplementedError()" in text
+        if name.endswith(".py"):
+            with pytest.raises(NotImplementedError):
+                exec(compile(text, name, "exec"))
+
+
+def test_the_sections_of_the_texts_are_given_and_empty() -> None:
+    for name, sections in SECTIONS.items():
+        heads = re.findall("^## (.+)$", written()[name], re.MULTILINE)
+        assert heads == sections
+        assert written()[name].count("raise NotImplementedError()") == len(sections)
 
 
 def test_each_check_has_a_locked_cell_of_one_statement_with_its_points() -> None:

@@ -81,6 +81,35 @@ def test_settings(dag: Any) -> None:
     assert "One run is one month" in dag.doc_md
 
 
+def test_on_the_shared_airflow_the_folder_says_whose_it_is(settings: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    (tmp_path / "include" / "dbt_project").mkdir(parents=True)
+    copy = tmp_path / "dags" / "grace" / "taxi_pipeline.py"
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes((DAGS / "taxi_pipeline.py").read_bytes())
+    settings.delenv("AIRFLOW_STUDENT")
+    bag = DagBag(dag_folder=str(copy))
+    settings.setenv("AIRFLOW_STUDENT", "ada")
+    assert list(bag.dags) == ["grace_taxi_pipeline"]
+    dag = bag.dags["grace_taxi_pipeline"]
+    assert dag.tags == {"taxi", "student:grace"}
+    assert dag.get_task("dbt_run").env["PG_SCHEMA"] == "airflow_grace"
+    assert dag.get_task("dbt_run").env["DBT_PROJECT_DIR"] == str(tmp_path / "include" / "dbt_project")
+
+
+def test_a_missing_dbt_project_is_named(pipeline: ModuleType, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no include/dbt_project above"):
+        pipeline.dbt_project(tmp_path / "dags")
+
+
+def test_a_failed_run_is_told_to_the_connection_notify(dag: Any) -> None:
+    notifier = dag.on_failure_callback
+    assert (notifier.http_conn_id, notifier.method) == ("notify", "POST")
+    assert dag.on_success_callback is None
+    assert all(not task.on_failure_callback and not task.on_retry_callback for task in dag.tasks)
+
+
 def test_every_task_retries_after_a_delay(dag: Any) -> None:
     for task in dag.tasks:
         assert (task.retries, task.retry_delay) == (2, timedelta(minutes=5)), task.task_id
