@@ -222,6 +222,21 @@ def quiz(
 
 
 @app.command()
+def bench(
+    name: Annotated[str, typer.Argument(help="A benchmark of benchmarks/README.md, or all.")],
+    json_file: Json = None,
+    repeats: Annotated[int, typer.Option(min=1, help="How often each side is measured.")] = 3,
+) -> None:
+    """Measure how fast the course's Airflow is, beside Airflow as it comes."""
+    from benchmarks import NAMES
+    from benchmarks import run as measure
+
+    result = measure(NAMES if name == "all" else [name], repeats, lambda line: err.print(line, markup=False))
+    _write_json(json_file, [one.as_json() for one in result.figures])
+    result.show()
+
+
+@app.command()
 def doctor() -> None:
     """Say what is wrong with this machine, and the remedy."""
     from autograder.doctor import examine

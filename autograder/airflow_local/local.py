@@ -105,7 +105,11 @@ class Shared:
         """
         kept = home and home / "postgres"
         database = postgres.start(session, lambda uri: migrate(session, uri), data=kept)
-        keys = Keys.kept(home / "keys.json") if home else Keys()
+        return cls.on(session, database, Keys.kept(home / "keys.json") if home else Keys())
+
+    @classmethod
+    def on(cls, session: Session, database: Postgres, keys: Keys) -> "Shared":
+        """Start the warm parents beside a Postgres that runs already."""
         # The parent imports under the settings of an Airflow that nobody starts.
         nobody = Airflow(session, database, postgres.TEMPLATE_DATABASE, session.folder, {}, keys)
         return cls(session, database, Commands.start(session, database, nobody.environment), keys)
@@ -168,7 +172,7 @@ def start(
     data
         A folder of real TLC files to serve in place of generated ones.
     components
-        Of Airflow; without the DAG processor, `airflow dags reserialize` parses on demand.
+        Of Airflow; without the DAG processor, `airflow dags reserialize` parses on demand. None, to start them later.
     retry_delay
         Seconds between two tries of a task, in place of what its DAG says.
 
@@ -196,9 +200,10 @@ def start(
         "DBT_LOG_PATH": str(session.logs / f"{name}-dbt"),
     }
     airflow = Airflow(session, database, name, project / "dags", extra, shared.keys)
-    shared.commands.wait("airflow")
-    airflow.start(components)
-    shared.commands.wait("dbt")
+    if components:
+        shared.commands.wait("airflow")
+        airflow.start(components)
+        shared.commands.wait("dbt")
     return Local(shared, source, airflow, warehouse, student)
 
 
