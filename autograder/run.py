@@ -90,7 +90,7 @@ def _chapter(
             shared.session,
             notebook,
             cwd=project / "notebooks",
-            env={**local.airflow.environment, "COURSE_RECORD": str(record)},
+            env={**local.notebook_environment, "COURSE_RECORD": str(record)},
             parameters={"student": "default"},
             told=step.told,
         )

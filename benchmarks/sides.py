@@ -54,7 +54,7 @@ class Ground:
 
     def local(self, shared: Shared) -> Local:
         """Start the source, and return the deployment that is to be started on it."""
-        seed = airflow_local.PRACTICE_SEED
+        seed = airflow_local.practice_seed(STUDENT)
         return airflow_local.start(shared, self.project, student=STUDENT, seed=seed, components=())
 
     def nobody(self) -> Airflow:

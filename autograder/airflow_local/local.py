@@ -61,6 +61,8 @@ class Source:
         What each month's file holds.
     log
         The access log, one JSON object a line.
+    faults
+        The file through which its owner asks for faults (`source.write_faults`).
     process
         The server.
     """
@@ -68,6 +70,7 @@ class Source:
     url: str
     months: dict[str, tlc.MonthFacts]
     log: Path
+    faults: Path
     process: subprocess.Popen[bytes]
 
     def requests(self) -> list[dict[str, object]]:
@@ -129,6 +132,15 @@ class Local:
     def schema(self) -> str:
         """The student's schema in the warehouse."""
         return f"airflow_{self.student}"
+
+    @property
+    def notebook_environment(self) -> dict[str, str]:
+        """What a notebook needs in its environment: the Airflow, and its owner's view of the source."""
+        return {
+            **self.airflow.environment,
+            "COURSE_SOURCE_FAULTS": str(self.source.faults),
+            "COURSE_SOURCE_LOG": str(self.source.log),
+        }
 
     def connect(self) -> psycopg.Connection:
         """Open a connection to the warehouse as its administrator, which commits each statement."""
@@ -209,7 +221,9 @@ def start(
 
 def _start_source(session: Session, name: str, files: Path, months: dict[str, tlc.MonthFacts]) -> Source:
     log = session.logs / f"{name}-requests.jsonl"
+    faults = session.folder / f"{name}-faults.json"
     argv = [sys.executable, "-m", "autograder.airflow_local.source", "--root", str(files), "--log", str(log)]
+    argv += ["--faults", str(faults)]
     process = session.start(f"{name}-source", argv)
     said = session.logs / f"{name}-source.log"
 
@@ -219,4 +233,4 @@ def _start_source(session: Session, name: str, files: Path, months: dict[str, tl
         return None
 
     session.wait_until(lambda: port() is not None, "The source", process=process, name=f"{name}-source", limit=30)
-    return Source(f"http://127.0.0.1:{port()}", months, log, process)
+    return Source(f"http://127.0.0.1:{port()}", months, log, faults, process)
