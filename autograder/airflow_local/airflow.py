@@ -37,10 +37,10 @@ TUNING = {
     "CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
     "CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "0",  # an edited DAG file counts at once
     "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",  # how late the end of a task may be noticed; 5 by default
-    "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+    "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",  # how late the end of a task or a run may be noticed; 1 by default
     "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
     "DAG_PROCESSOR__REFRESH_INTERVAL": "1",
-    "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "1",
+    "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",  # for what a DAG file imports: an edited file counts at once
     "DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
     "API__HOST": "127.0.0.1",
     "API__WORKERS": "1",

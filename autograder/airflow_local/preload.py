@@ -21,6 +21,7 @@ AIRFLOW_MODULES = (
     "airflow.cli.commands.scheduler_command",
     "airflow.dag_processing.processor",
     "airflow.executors.local_executor",
+    "airflow.providers.http.notifications.http",
     "airflow.providers.postgres.hooks.postgres",
     "airflow.providers.standard.operators.bash",
     "airflow.sdk.execution_time.supervisor",
