@@ -145,29 +145,6 @@ def build(
 
 
 @app.command()
-def notebooks(
-    names: Annotated[list[str] | None, typer.Argument(help="Chapters, such as 04 or practice; all by default.")] = None,
-    student: Annotated[str, typer.Option(help="Whose schema in the warehouse they write to.")] = "default",
-    data: Data = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Notebooks to run at a time.")] = 2,
-    json_file: Json = None,
-) -> None:
-    """Run chapter notebooks from top to bottom, each on an Airflow of its own, and then their solutions."""
-    from autograder.headless import run_notebooks
-
-    results = run_notebooks(names or [], student=student, data=data, jobs=jobs)
-    _write_json(json_file, [vars(one) for one in results])
-    table(
-        "Notebooks, top to bottom",
-        ["chapter", "result", "exercises", "seconds"],
-        [[one.chapter, "ran" if not one.error else "failed", one.exercises, one.seconds] for one in results],
-    )
-    if failed := [one for one in results if one.error]:
-        told = "\n".join(f"{one.chapter}: {one.error}" for one in failed)
-        raise CourseError(f"{len(failed)} of {len(results)} notebooks failed.\n{told}")
-
-
-@app.command()
 def observe(
     folder: Annotated[Path, typer.Argument(help="A submission: a notebook, or a folder with dags/.")],
     student: Annotated[str, typer.Option(help="Whose it is.")],
