@@ -14,6 +14,9 @@ from autograder.errors import CourseError
 from autograder.paths import MANIFEST
 from autograder.yaml_file import Entry, read
 
+DAG_FILE = "dags/taxi_pipeline.py"
+"""What a student changes to pass a check that names no other file."""
+
 HINTS = 3
 """Hints that every check has, from a question to nearly the answer."""
 
@@ -38,7 +41,10 @@ class Tier:
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that a submission is checked for."""
+    """One thing that a submission is checked for.
+
+    `file` is what the student changes to pass it. Only the `visible` ones are run before grading.
+    """
 
     id: str
     tier: str
@@ -47,6 +53,8 @@ class Check:
     looked_at: str
     chapter: Chapter
     hints: tuple[str, ...]
+    file: str = DAG_FILE
+    visible: bool = True
 
     @property
     def grade_id(self) -> str:
@@ -63,6 +71,11 @@ class Course:
     chapters: tuple[Chapter, ...]
     tiers: tuple[Tier, ...]
     checks: tuple[Check, ...]
+    pass_points: int = 0
+
+    def chapter(self, chapter_id: str) -> Chapter:
+        """Return one chapter, which must be there."""
+        return next(chapter for chapter in self.chapters if chapter.id == chapter_id)
 
     def check(self, check_id: str) -> Check:
         """Return one check.
@@ -94,11 +107,14 @@ def load(path: Path = MANIFEST) -> Course:
         When the file cannot be read, or a key or value in it is wrong.
     """
     entry = read(path)
-    entry.only("title", "chapters", "assignment", "tiers", "checks")
+    entry.only("title", "chapters", "assignment", "pass_points", "tiers", "checks")
     chapters = tuple(_chapter(one) for one in _unique(entry.entries("chapters")))
     tiers = tuple(_tier(one) for one in _unique(entry.entries("tiers")))
     checks = tuple(_check(one, chapters, tiers) for one in _unique(entry.entries("checks")))
-    return Course(entry.text("title"), entry.text("assignment"), chapters, tiers, checks)
+    pass_points = entry.number("pass_points")
+    if not 0 < pass_points <= (total := sum(check.points for check in checks)):
+        raise entry.error("pass_points", f"{pass_points} is not within the {total} points of all checks")
+    return Course(entry.text("title"), entry.text("assignment"), chapters, tiers, checks, pass_points)
 
 
 def _chapter(entry: Entry) -> Chapter:
@@ -112,7 +128,7 @@ def _tier(entry: Entry) -> Tier:
 
 
 def _check(entry: Entry, chapters: tuple[Chapter, ...], tiers: tuple[Tier, ...]) -> Check:
-    entry.only("id", "points", "title", "looked_at", "chapter", "hints")
+    entry.only("id", "points", "title", "looked_at", "file", "visible", "chapter", "hints")
     name = entry.text("id")
     tier = name.partition(".")[0]
     if not re.fullmatch(r"[a-z]+\.[a-z]+(-[a-z]+)*", name) or tier not in {one.id for one in tiers}:
@@ -123,7 +139,10 @@ def _check(entry: Entry, chapters: tuple[Chapter, ...], tiers: tuple[Tier, ...])
     hints = entry.texts("hints")
     if len(hints) != HINTS:
         raise entry.error("hints", f"{name} has {len(hints)} hints; every check has {HINTS}")
-    return Check(name, tier, entry.number("points"), entry.text("title"), entry.text("looked_at"), chapter, hints)
+    return Check(
+        name, tier, entry.number("points"), entry.text("title"), entry.text("looked_at"), chapter, hints,
+        entry.text("file") if "file" in entry else DAG_FILE, entry.flag("visible"),
+    )  # fmt: skip
 
 
 def _unique(entries: list[Entry]) -> Iterator[Entry]:

@@ -2,8 +2,8 @@
 
 Contract: the same verdict gives the same text, without colour, so it reads the same in light and dark themes,
 in a log and aloud. A verdict is told in this order: the outcome as a symbol and a word, what this submission
-did, what must hold, what was looked at, what was expected and seen, the likely cause, what to do next. A part
-that has nothing to say is left out.
+did, what must hold, what was looked at, what was expected and seen, the likely cause, what to do next, and last the
+end of the log. A part that has nothing to say is left out.
 """
 
 import textwrap
@@ -21,13 +21,23 @@ OUTCOMES: dict[Outcome, str] = {
 }
 """The outcome's symbol and word."""
 
+AT_GRADING = "○ AT GRADING"
+"""The same of a check that is not run before grading."""
+
 WIDTH = 100
 """Columns of a line."""
 
 HEAD, TAIL = 500, 1500
 """Characters that are shown of the beginning and the end of a long text; a log says most at its end."""
 
+LOG_LINES = 15
+"""Lines that are shown of a log."""
+
 _LABEL = 17
+
+
+AT_GRADING_AGAIN = "then hand in again: this check is run at grading."
+"""What a student does after a change, for a check that is not run before grading."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +72,7 @@ def render(verdict: Verdict, check: Check, place: Place) -> str:
         lines += _wrap(verdict.message, WIDTH)
     lines += ["", *_field("What must hold", check.title)]
     if verdict.verdict in ("pass", "not_yet"):
-        lines += _field("Looked at", check.looked_at)
+        lines += _field("Looked at", "\n".join(filter(None, [check.looked_at, verdict.where])))
         lines += _field("Expected", _cut(verdict.expected))
         lines += _field("Seen", _cut(verdict.seen))
         lines += _field("Likely cause", verdict.cause or "")
@@ -70,6 +80,18 @@ def render(verdict: Verdict, check: Check, place: Place) -> str:
     if verdict.verdict == "not_yet":
         lines += _field("Hint", place.hint.format(id=check.id, number=1))
         lines += _field("Chapter", f"{check.chapter.id}, {check.chapter.title}: {check.chapter.file}")
+    if verdict.log:
+        lines += ["", "Log of " + verdict.log.partition("\n")[0], *_log(verdict.log.partition("\n")[2])]
+    return "\n".join(lines)
+
+
+def render_hidden(check: Check, place: Place) -> str:
+    """Tell of a check that is judged at grading only."""
+    lines = [f"{AT_GRADING} · {check.id} · {check.points} points", "", *_field("What must hold", check.title)]
+    lines += _field("Looked at", check.looked_at)
+    lines += _field("Next", "Nothing: this check is run when your work is graded, and says nothing before.")
+    lines += _field("Hint", place.hint.format(id=check.id, number=1))
+    lines += _field("Chapter", f"{check.chapter.id}, {check.chapter.title}: {check.chapter.file}")
     return "\n".join(lines)
 
 
@@ -110,7 +132,8 @@ def _next(verdict: Verdict, check: Check, place: Place) -> str:
         return "See to the check that this one waits for."
     if verdict.verdict == "could_not_check":
         return "The fault is the checker's, not yours. Try again; if it stays, show this to your teacher."
-    return f"Change dags/taxi_pipeline.py, {place.again.format(id=check.id)}"
+    again = place.again if check.visible else AT_GRADING_AGAIN
+    return f"Change {check.file}, {again.format(id=check.id)}"
 
 
 def _field(label: str, text: str) -> list[str]:
@@ -127,6 +150,13 @@ def _wrap(text: str, width: int) -> list[str]:
     for line in text.splitlines():
         lines += textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) or [""]
     return lines
+
+
+def _log(text: str) -> list[str]:
+    """Return a log's lines, the long ones broken, and of many the last."""
+    lines = _wrap(_cut(text), WIDTH - 2)
+    left_out = [f"[… {len(lines) - LOG_LINES} lines left out …]"] if len(lines) > LOG_LINES else []
+    return [f"  {line}" for line in [*left_out, *lines[-LOG_LINES:]]]
 
 
 def _cut(text: str) -> str:

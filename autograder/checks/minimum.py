@@ -1,171 +1,195 @@
-"""The checks of the Minimum tier: the DAG loads, is set up right, and one month runs green."""
+"""The checks of the Minimum tier that look at what was written: the DAG as Airflow parsed it, and the runbook.
+
+What its runs do is looked at in minimum_runs.
+"""
 
 import re
 from datetime import UTC, datetime
 from itertools import pairwise
 
-from autograder.checks.rules import (
-    DAG_ID,
-    TASKS,
-    Evidence,
-    Finding,
-    check,
-    first_log,
-    requests_table,
-    rows_table,
-    states_table,
-)
+from autograder.checks.documents import NOT_WRITTEN, sections, words
+from autograder.checks.facts import dag, task_ids
+from autograder.checks.rules import DAG_ID, TASKS, Evidence, Finding, check
 
-FILE = f"{DAG_ID}.py"
-JANUARY = "2024-01"
+IMPORT_LIMIT_S = 10.0
+"""Seconds that importing a DAG file may take; Airflow itself gives up after 30."""
+
 TOO_LATE = datetime(2024, 1, 2, tzinfo=UTC)
 """A start date is before this: midnight of 1 January in New York is later than in UTC, and still 1 January."""
 
 MONTHLY = re.compile(r"\d+ \d+ (0?[1-9]|1\d|2[0-8]|L) \* \*")
 """A cron expression for one moment in each month, which is also how Airflow writes `@monthly` back."""
 
+SECTIONS = {"Trigger a run": "trigger", "Backfill": "backfill", "Logs": "log", "Likely failures": "fail"}
+"""The runbook's sections, and the word that tells each heading."""
+
+FEWEST_WORDS = 5
+"""A section with fewer is not written."""
+
+LOADED = f"a DAG with the dag_id {DAG_ID}, and no import error"
+
 
 @check("minimum.dag-loads")
 def dag_loads(evidence: Evidence) -> Finding:
-    """Look for the DAG among those that Airflow imported."""
-    parsed = evidence["parsed"]
-    found = sorted(parsed["dags"])
-    expected = f"a DAG with the dag_id {DAG_ID}, and no import error"
+    """Look for the DAG among those that Airflow imported, and at what importing it took."""
+    parsed, dag_id = evidence["parsed"], evidence["dag_id"]
+    file = parsed["dags"][dag_id]["file"] if dag_id else f"{DAG_ID}.py"
     # Another file's error is told only where it may be why the DAG is missing.
-    errors = [error for error in parsed["import_errors"] if error["file"] == FILE or DAG_ID not in found]
+    errors = [error for error in parsed["import_errors"] if error["file"] == file or not dag_id]
     if errors:
-        error = min(errors, key=lambda error: bool(error["file"] != FILE))
-        last = error["text"].strip().splitlines()[-1]
-        if last.startswith("NotImplementedError"):
-            message = f"{error['file']} is not written yet: it still raises NotImplementedError."
-            return Finding(False, message, expected, last)
-        return Finding(False, f"Airflow cannot import {error['file']}, so the DAG is missing.", expected, error["text"])
-    if not found:
-        # Airflow does not even import a file that has not the words "airflow" and "dag" in it, such as the release's.
-        cause = "The file is not written yet, or the function under @dag is not called at its end."
-        return Finding(False, f"There is no DAG called {DAG_ID}.", expected, "no DAG in dags/", cause)
-    if DAG_ID not in found:
+        return _not_imported(min(errors, key=lambda error: bool(error["file"] != file)))
+    if not dag_id:
+        return _not_found(sorted(parsed["dags"]), evidence["files"]["dags"])
+    where = f"dags/{file}, DAG {dag_id}"
+    contacts = parsed["contacts"]
+    made = {
+        "files of the source": len(contacts["source"]),
+        "other hosts": len(contacts["hosts"]),
+        "sessions in the warehouse": contacts["warehouse"],
+        "reads of connections or variables": contacts["metadata"],
+    }
+    if any(made.values()):
+        return Finding(
+            False, "The file does its work while Airflow only reads it.",
+            "nothing asked of the source, the warehouse or Airflow's database while the file is imported",
+            "\n".join(f"{count} {what}" for what, count in made.items() if count)
+            + "".join(f"\n{name}" for name in [*contacts["source"], *contacts["hosts"]]),
+            "What stands outside of a task runs each time that Airflow reads the file, many times an hour. "
+            "Put it into a function under @task; a connection belongs into a template or a hook there.",
+            where,
+        )  # fmt: skip
+    if parsed["seconds"] > IMPORT_LIMIT_S:
+        return Finding(
+            False, f"Importing the file takes {parsed['seconds']:.0f} seconds.",
+            f"at most {IMPORT_LIMIT_S:.0f} seconds", f"{parsed['seconds']:.1f} seconds",
+            "Something slow stands outside of the tasks: a computation, a wait, or the import of a large package. "
+            "Put it into the task that needs it.", where,
+        )  # fmt: skip
+    return Finding(True, f"dags/{file} loads, and the DAG {dag_id} is in it.", where=where)
+
+
+def _not_imported(error: dict[str, str]) -> Finding:
+    file, text = f"dags/{error['file']}", error["text"].strip()
+    last = text.splitlines()[-1] if text else "no text"
+    if last.startswith("NotImplementedError"):
+        message = f"{file} is not written yet: it still raises NotImplementedError."
+        return Finding(False, message, LOADED, last, "Put your code in place of that line.", file)
+    if last.startswith(("SyntaxError", "IndentationError", "TabError")):
+        # Python shows the line, a caret beneath the place, and the reason.
+        line = re.findall(r'File ".*", line (\d+)', text)
+        seen = re.split(r'File ".*", line \d+\n', text)[-1]
+        message = f"Python cannot read {file}: {last.partition(':')[0]} in line {line[-1] if line else '?'}."
+        cause = (
+            "Look at the place over the caret (^), and at the line before: a bracket, a quote or a colon is missing."
+        )
+        return Finding(False, message, LOADED, seen, cause, f"{file}, line {line[-1] if line else '?'}")
+    return Finding(
+        False, f"Airflow cannot import {file}, so the DAG is missing.", LOADED, last, None, file, f"{file}:\n{text}"
+    )
+
+
+def _not_found(found: list[str], files: list[str]) -> Finding:
+    message = f"There is no DAG called {DAG_ID}."
+    if found:
         cause = "A DAG is called what dag_id in @dag(...) says, and without it as the function under @dag."
-        seen = f"DAGs with other names: {', '.join(found)}"
-        return Finding(False, f"There is no DAG called {DAG_ID}.", expected, seen, cause)
-    return Finding(True, f"{parsed['dags'][DAG_ID]['file']} loads, and the DAG {DAG_ID} is in it.")
+        return Finding(False, message, LOADED, f"DAGs with other names: {', '.join(found)}", cause, "dags/")
+    if not files:
+        cause = "The file is not written: run the cell that begins with %%writefile dags/taxi_pipeline.py."
+        return Finding(False, "There is no DAG file yet.", LOADED, "no file in dags/", cause, "dags/")
+    # Airflow does not even import a file that has not the words "airflow" and "dag" in it, such as the release's.
+    cause = "The file is not written yet, or the function under @dag is not called at its end."
+    return Finding(False, message, LOADED, f"no DAG in {', '.join(files)}", cause, "dags/")
 
 
 @check("minimum.schedule", needs=("minimum.dag-loads",))
 def schedule(evidence: Evidence) -> Finding:
     """Look for a monthly schedule from January 2024, no catchup, and a tag."""
-    dag = evidence["parsed"]["dags"][DAG_ID]
-    wrong = wrong_settings(dag)
+    settings = dag(evidence)
+    wrong = wrong_settings(settings)
+    where = f"DAG {evidence['dag_id']}"
     if not any(wrong.values()):
-        seen = "\n".join(f"{setting} = {dag[setting]}" for setting in wrong)
-        return Finding(True, "The DAG's schedule, start date, catchup and tags are set.", seen=seen)
-    asked = {
+        seen = "\n".join(f"{setting} = {settings[setting]}" for setting in wrong)
+        return Finding(True, "The DAG's schedule, start date, catchup and tags are set.", seen=seen, where=where)
+    expected = {
         "schedule": "monthly, as @monthly is",
         "start_date": "2024-01-01, or earlier",
         "catchup": "False",
         "tags": "at least one",
     }
     names = [setting for setting, bad in wrong.items() if bad]
-    cause = None
-    if wrong["schedule"] and dag["schedule"] not in (None, "None"):
-        cause = "The files come once a month: on another schedule runs find nothing new, or months are left out."
     return Finding(
         False,
         f"Not set as it must be: {', '.join(names)}.",
-        "\n".join(f"{setting} = {asked[setting]}" for setting in names),
-        "\n".join(f"{setting} = {dag[setting]}" for setting in names),
-        cause,
+        "\n".join(f"{setting} = {expected[setting]}" for setting in names),
+        "\n".join(f"{setting} = {settings[setting]}" for setting in names),
+        where=where,
     )
+
+
+def wrong_settings(settings: Evidence) -> dict[str, bool]:
+    """Return whether each setting that is looked at is wrong."""
+    start = settings["start_date"]
+    return {
+        "schedule": not MONTHLY.fullmatch(settings["schedule"] or ""),
+        "start_date": start is None or datetime.fromisoformat(start) >= TOO_LATE,
+        "catchup": settings["catchup"] is not False,
+        "tags": not settings["tags"],
+    }
 
 
 @check("minimum.task-order", needs=("minimum.dag-loads",))
 def task_order(evidence: Evidence) -> Finding:
     """Look for the three tasks, each waiting for the one before."""
-    tasks = evidence["parsed"]["dags"][DAG_ID]["tasks"]
-    expected = " >> ".join(TASKS)
-    if missing := [task for task in TASKS if task not in tasks]:
-        return Finding(
-            False,
-            f"The DAG has no task called {' or '.join(missing)}.",
-            expected,
-            ", ".join(sorted(tasks)) or "no task",
-        )
+    tasks = dag(evidence)["tasks"]
+    expected, where = " >> ".join(TASKS), f"DAG {evidence['dag_id']}"
+    ids = task_ids(tasks)
+    if missing := [name for name in TASKS if name not in ids]:
+        seen = ", ".join(sorted(tasks)) or "no task"
+        return Finding(False, f"The DAG has no task called {' or '.join(missing)}.", expected, seen, where=where)
 
     def follows(first: str, last: str) -> bool:
         return last == first or any(follows(after, last) for after in tasks[first]["downstream"])
 
     for first, last in pairwise(TASKS):
-        if not follows(first, last):
-            seen = "\n".join(f"{task} >> {', '.join(tasks[task]['downstream']) or 'nothing'}" for task in TASKS)
-            return Finding(False, f"{last} does not wait for {first}.", expected, seen)
-    return Finding(True, f"The tasks are in order: {expected}.")
+        if not follows(ids[first], ids[last]):
+            seen = "\n".join(f"{task} >> {', '.join(tasks[task]['downstream']) or 'nothing'}" for task in ids.values())
+            return Finding(False, f"{last} does not wait for {first}.", expected, seen, where=where)
+    return Finding(True, f"The tasks are in order: {expected}.", where=where)
 
 
-@check("minimum.run-green", needs=("minimum.task-order",))
-def run_green(evidence: Evidence) -> Finding:
-    """Look for a green run of January 2024 whose file the source served."""
-    backfill = evidence["backfill"]
-    expected = f"{JANUARY} success: {', '.join(f'{task} success' for task in TASKS)}"
-    runs = [run for run in backfill["runs"] if run["logical_date"].startswith(JANUARY)]
-    if len(runs) != 1:
-        message = f"There were {len(runs) or 'no'} runs for January 2024."
-        seen = backfill["refused"] or states_table(runs) or "no run"
-        return Finding(False, message, "one run for January 2024", seen, other_schedule(evidence))
-    (run,) = runs
-    states = {task["task_id"]: task["state"] for task in run["tasks"]}
-    if run["state"] != "success" or any(states.get(task) != "success" for task in TASKS):
-        seen = "\n".join(filter(None, [states_table(runs), first_log(runs)]))
-        message = "The run for January 2024 did not end green."
-        return Finding(False, message, expected, seen, out_of_time(backfill))
-    if not served(evidence, JANUARY):
-        return Finding(
-            False, "The run is green, but it never fetched January's file from the source.",
-            f"{file_of(JANUARY)} (200)", requests_table(backfill["requests"]),
-            "The address of the files is not taken from TLC_URL, or the month not from the run.",
-        )  # fmt: skip
-    fct = backfill["tables"]["fct_trips"]
-    # The tables are read after all seven months: a load that empties them first has left the last month only.
-    if fct is None or not {JANUARY, max(evidence["source"])} & set(fct["months"]):
-        return Finding(
-            False, "The run is green, but fct_trips has no trip of January 2024.",
-            "trips of 2024-01 in fct_trips, in your schema", rows_table(fct),
-            "raw_trips has none either, or dbt works in another schema: it takes the one that PG_SCHEMA names.",
-        )  # fmt: skip
-    return Finding(True, f"The run for January 2024 is green, and fct_trips has {fct['rows']:,} trips.")
-
-
-def wrong_settings(dag: Evidence) -> dict[str, bool]:
-    """Return whether each setting that is looked at is wrong."""
-    start = dag["start_date"]
-    return {
-        "schedule": not MONTHLY.fullmatch(dag["schedule"] or ""),
-        "start_date": start is None or datetime.fromisoformat(start) >= TOO_LATE,
-        "catchup": dag["catchup"] is not False,
-        "tags": not dag["tags"],
+@check("minimum.runbook", needs=("minimum.dag-loads",))
+def runbook(evidence: Evidence) -> Finding:
+    """Look for the four sections, and for the runs that the two commands made."""
+    text, file = evidence["files"]["RUNBOOK.md"], "RUNBOOK.md"
+    expected = ", ".join(SECTIONS)
+    if text is None:
+        cause = "Run the cell that begins with %%writefile RUNBOOK.md."
+        return Finding(False, "There is no runbook.", f"{file}, with {expected}", "no such file", cause, file)
+    written = {name: words(body) for name, body in sections(text, SECTIONS).items()}
+    if lacking := [name for name in SECTIONS if written.get(name, 0) < FEWEST_WORDS]:
+        seen = "\n".join(f"{name}: {_length(written.get(name))}" for name in SECTIONS)
+        why = f"Put your text in place of {NOT_WRITTEN}." if NOT_WRITTEN in text else None
+        return Finding(False, f"Not written yet: {', '.join(lacking)}.", f"sections {expected}", seen, why, file)
+    months = sorted(evidence["source"])
+    done = evidence["runbook"]
+    wanted = {
+        "trigger": ("airflow dags trigger …", "a run"),
+        "backfill": ("airflow backfill create …", f"a run for each month from {months[0]} to {months[-1]}"),
     }
+    for name, (form, runs) in wanted.items():
+        one = done[name]
+        if one["command"] is None:
+            cause = "Write the whole command on a line of its own."
+            return Finding(False, f"The runbook has no {name} command.", form, "no such command", cause, file)
+        expected = f"{one['command']}\nends with code 0, and makes {runs}"
+        made = {date[:7] for date in one["dates"]} if name == "backfill" else set()
+        if one["code"] != 0 or not one["runs"] or (name == "backfill" and not made.issuperset(months)):
+            ended = "did not end" if one["code"] is None else f"ended with code {one['code']}"
+            seen = f"{ended}, and made {one['runs'] or 'no'} runs" + (f": {', '.join(sorted(made))}" if made else "")
+            log = f"what the command said:\n{one['output']}" if one["output"].strip() else ""
+            return Finding(False, f"The {name} command does not work as typed.", expected, seen, None, file, log)
+    return Finding(True, "The four sections are written, and both commands work as typed.", where=file)
 
 
-def file_of(month: str) -> str:
-    """Return the path of a month's file at the source."""
-    return f"/trip-data/green_tripdata_{month}.parquet"
-
-
-def served(evidence: Evidence, month: str) -> bool:
-    """Return whether the source served a month's file during the first backfill."""
-    return any(
-        (request["method"], request["path"]) == ("GET", file_of(month)) and request["status"] in (200, 206)
-        for request in evidence["backfill"]["requests"]
-    )
-
-
-def other_schedule(evidence: Evidence) -> str | None:
-    """Return why a backfill made other runs than one a month, where the DAG's settings say why."""
-    wrong = wrong_settings(evidence["parsed"]["dags"][DAG_ID])
-    if not (wrong["schedule"] or wrong["start_date"]):
-        return None
-    return "A backfill makes one run for each date of the schedule, from the start date on: see minimum.schedule."
-
-
-def out_of_time(backfill: Evidence) -> str | None:
-    """Return why a run may not have ended, where the backfill was given up."""
-    return None if backfill["in_time"] else "The checker waited for minutes, and gave up: a task waits, or hangs."
+def _length(count: int | None) -> str:
+    return "no such section" if count is None else f"{count} words"

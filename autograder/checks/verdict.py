@@ -2,7 +2,8 @@
 
 Contract: a `Verdict` is all that a renderer, a grade or a report needs of one check. `expected` and `seen`
 are plain text for the student, empty where there is nothing to compare; `cause` is a likely reason, given
-when a known mistake was recognised; `message` is one sentence about this submission.
+when a known mistake was recognised, and `trap` that mistake's name; `message` is one sentence about this submission;
+`where` is what of it was looked at; `log` is the end of the log that belongs to it.
 """
 
 from dataclasses import dataclass
@@ -24,3 +25,6 @@ class Verdict:
     seen: str
     cause: str | None
     message: str
+    trap: str | None = None
+    where: str = ""
+    log: str = ""

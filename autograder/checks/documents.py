@@ -1,0 +1,55 @@
+"""What students write for people: sections and tables in Markdown.
+
+Contract: headings of any level are taken, in any case of letters, and table rows with or without bold and thousands
+separators. What stands in a comment, and the line of a cell that is not written yet, count as nothing.
+"""
+
+import re
+from collections.abc import Mapping
+
+NOT_WRITTEN = "raise NotImplementedError()"
+
+_HEADING = re.compile(r"^(#{1,6})[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
+_FENCED = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
+_NOTHING = re.compile(rf"(?s:<!--.*?-->)|^.*{re.escape(NOT_WRITTEN)}.*$", re.MULTILINE)
+
+
+def sections(text: str, wanted: Mapping[str, str]) -> dict[str, str]:
+    """Return the body of each wanted section that is there, with those beneath it.
+
+    Parameters
+    ----------
+    text
+        Markdown.
+    wanted
+        For each section's name the word, in lower case, that its heading has in it.
+    """
+    # A line of a command that begins with # is no heading.
+    masked = _FENCED.sub(lambda match: re.sub(r"^#", " ", match[0], flags=re.MULTILINE), text)
+    headings = list(_HEADING.finditer(masked))
+    levels = sorted(len(heading[1]) for heading in headings)
+    if len(levels) > 1 and levels[0] < levels[1]:  # the document's title
+        headings = [heading for heading in headings if len(heading[1]) > levels[0]]
+    found: dict[str, str] = {}
+    for place, heading in enumerate(headings):
+        end = next((other.start() for other in headings[place + 1 :] if len(other[1]) <= len(heading[1])), len(text))
+        for name, word in wanted.items():
+            if word in heading[2].lower():
+                found.setdefault(name, text[heading.end() : end])
+    return found
+
+
+def words(text: str) -> int:
+    """Return how many words a text has."""
+    return len(re.findall(r"\w[\w'’.-]*", _NOTHING.sub("", text)))
+
+
+def month_rows(text: str) -> dict[str, list[int]]:
+    """Return the whole numbers that stand beside each month in a text's tables, by month (`YYYY-MM`)."""
+    found: dict[str, list[int]] = {}
+    for line in text.splitlines():
+        cells = [cell.strip(" *`_") for cell in line.strip().strip("|").split("|")]
+        if len(cells) > 1 and (month := re.fullmatch(r"(\d{4}-\d{2})(-01)?", cells[0])):
+            numbers = [re.sub(r"\.0+$|[,. _'’\u00a0\u202f]", "", cell) for cell in cells[1:]]
+            found[month[1]] = [int(number) for number in numbers if number.isdecimal()]
+    return found
