@@ -1,8 +1,8 @@
 """Read a running Airflow through its REST API.
 
 Contract: `AirflowApi` answers questions about DAGs, runs, task instances, logs and backfills from Airflow's
-own records, without importing Airflow (which takes seconds), and asks it for runs. When the API server does not
-answer, or refuses, it raises `CourseError`.
+own records, without importing Airflow (which takes seconds). Only `unpause`, `trigger`, `clear` and
+`close_backfill` change something. When the API server does not answer, or refuses, it raises `CourseError`.
 """
 
 import os
@@ -70,8 +70,13 @@ class AirflowApi:
 
     def healthy(self, parts: Sequence[str] = ("metadatabase", "scheduler", "dag_processor")) -> bool:
         """Return whether these parts of the Airflow all report themselves healthy."""
-        health = self._call("GET", "monitor/health").json()
+        health = self.health()
         return all(health[part]["status"] == "healthy" for part in parts)
+
+    def health(self) -> Record:
+        """Return what Airflow says about each of its components: status, and the last heartbeat."""
+        answer: Record = self._call("GET", "monitor/health").json()
+        return answer
 
     def dag(self, dag_id: str) -> Record | None:
         """Return the stored DAG, or None when there is none of that name."""
@@ -115,12 +120,46 @@ class AirflowApi:
         path = f"dags/{quote(dag_id, safe='')}/dagRuns/{quote(run_id, safe='~')}/taskInstances"
         return list(self._pages(path, "task_instances"))
 
+    def tries(self, task_instance: Record) -> list[Record]:
+        """Return every try of a task instance, first to last."""
+        path = f"{_path_of(task_instance)}/tries"
+        if task_instance["map_index"] >= 0:
+            path = f"{_path_of(task_instance)}/{task_instance['map_index']}/tries"
+        return list(self._call("GET", path).json()["task_instances"])
+
+    def xcoms(self, dag_id: str, run_id: str) -> list[Record]:
+        """Return what the tasks of a run passed on: each entry with its value, as text."""
+        path = f"dags/{quote(dag_id, safe='')}/dagRuns/{quote(run_id, safe='')}/taskInstances/~/xcomEntries"
+        found = []
+        for entry in self._pages(path, "xcom_entries"):
+            one = f"{_path_of({**entry, 'dag_run_id': run_id})}/xcomEntries/{quote(entry['key'], safe='')}"
+            found.append(self._call("GET", one, {"map_index": entry["map_index"], "stringify": True}).json())
+        return found
+
+    def asset_events(self) -> list[Record]:
+        """Return the updates of assets, oldest first."""
+        return list(self._pages("assets/events", "asset_events", {"order_by": "timestamp"}))
+
     def log_text(self, task_instance: Record, lines: int = 15) -> str:
         """Return the end of the log of a task instance's last try, without what Airflow logs about itself."""
-        dag_id, run_id, task_id = (quote(task_instance[key], safe="") for key in ("dag_id", "dag_run_id", "task_id"))
-        path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{task_instance['try_number']}"
+        path = f"{_path_of(task_instance)}/logs/{task_instance['try_number']}"
         answer = self._call("GET", path, {"map_index": task_instance["map_index"], "full_content": True}).json()
         return "\n".join(_own_lines(answer["content"])[-lines:])
+
+    def unpause(self, dag_id: str) -> None:
+        """Let the DAG run; one with a schedule gets a run for the latest date that has passed."""
+        self._call("PATCH", f"dags/{quote(dag_id, safe='')}", {"update_mask": "is_paused"}, body={"is_paused": False})
+
+    def trigger(self, dag_id: str, logical_date: str | None, conf: Mapping[str, Any]) -> Record:
+        """Create a run, with a logical date (ISO 8601) or none, and return it."""
+        body = {"logical_date": logical_date, "conf": dict(conf)}
+        made: Record = self._call("POST", f"dags/{quote(dag_id, safe='')}/dagRuns", body=body).json()
+        return made
+
+    def clear(self, dag_id: str, run_id: str) -> None:
+        """Have all tasks of a run that exists run again."""
+        path = f"dags/{quote(dag_id, safe='')}/dagRuns/{quote(run_id, safe='')}/clear"
+        self._call("POST", path, body={"dry_run": False, "only_failed": False})
 
     def latest_backfill(self, dag_id: str) -> Record | None:
         """Return the DAG's newest backfill, or None when it has none."""
@@ -133,33 +172,6 @@ class AirflowApi:
         same at once: a cancelled backfill loses its queued runs, and this one has none.
         """
         self._call("PUT", f"backfills/{backfill_id}/cancel", allow=(409,))  # 409: the scheduler was first
-
-    def pause(self, dag_id: str, *, paused: bool) -> None:
-        """Pause a DAG, or let its runs begin."""
-        self._call("PATCH", f"dags/{quote(dag_id, safe='')}", body={"is_paused": paused})
-
-    def trigger(self, dag_id: str, logical_date: str | None) -> str:
-        """Create a run by hand, with or without a logical date (ISO 8601), and return its id."""
-        body = {"logical_date": logical_date}
-        return str(self._call("POST", f"dags/{quote(dag_id, safe='')}/dagRuns", body=body).json()["dag_run_id"])
-
-    def create_backfill(self, dag_id: str, first: str, last: str, *, again: bool) -> None:
-        """Create runs for the dates of the schedule from `first` to `last` (ISO 8601), one at a time.
-
-        `again` runs those once more that have ended.
-        """
-        body = {"dag_id": dag_id, "from_date": first, "to_date": last, "max_active_runs": 1}
-        self._call("POST", "backfills", body={**body, "reprocess_behavior": "completed" if again else "none"})
-
-    def fail_run(self, dag_id: str, run_id: str) -> None:
-        """Give a run up: it is failed, and its tasks are ended."""
-        path = f"dags/{quote(dag_id, safe='')}/dagRuns/{quote(run_id, safe='')}"
-        self._call("PATCH", path, body={"state": "failed"}, allow=(409,))
-
-    def delete_run(self, dag_id: str, run_id: str) -> None:
-        """Forget a run."""
-        path = f"dags/{quote(dag_id, safe='')}/dagRuns/{quote(run_id, safe='')}"
-        self._call("DELETE", path, allow=(404,))
 
     def _pages(self, path: str, key: str, query: Query = MappingProxyType({})) -> Iterator[Record]:
         offset = 0
@@ -176,7 +188,7 @@ class AirflowApi:
         path: str,
         query: Query = MappingProxyType({}),
         *,
-        body: Record | None = None,
+        body: Mapping[str, Any] | None = None,
         allow: tuple[int, ...] = (),
     ) -> httpx.Response:
         try:
@@ -193,6 +205,11 @@ class AirflowApi:
                 where=f"{method} {answer.url}",
             )
         return answer
+
+
+def _path_of(task_instance: Record) -> str:
+    dag_id, run_id, task_id = (quote(task_instance[key], safe="") for key in ("dag_id", "dag_run_id", "task_id"))
+    return f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
 
 
 def _own_lines(log: list[Record]) -> list[str]:

@@ -27,6 +27,7 @@ def execute(
     cwd: Path,
     env: Mapping[str, str],
     parameters: Mapping[str, str],
+    cell_limit: int | None = None,
     told: Callable[[str], None] = lambda _: None,
 ) -> Path:
     """Run a notebook.
@@ -43,6 +44,8 @@ def execute(
         Environment of its kernel beyond ours.
     parameters
         Values for its cell tagged `parameters`; each must be declared there.
+    cell_limit
+        Seconds that one cell may take; CELL_LIMIT when not given.
     told
         Takes lines of progress.
 
@@ -68,7 +71,8 @@ def execute(
     executed = session.logs / notebook.name
     name = f"papermill-{notebook.stem}"
     argv = [sys.executable, "-m", "papermill", str(notebook), str(executed), "-k", "python3", "--cwd", str(cwd)]
-    argv += ["--execution-timeout", str(CELL_LIMIT), "--no-progress-bar", "--log-output"]
+    limit = cell_limit or CELL_LIMIT
+    argv += ["--execution-timeout", str(limit), "--no-progress-bar", "--log-output"]
     argv += [part for key, value in parameters.items() for part in ("-r", key, value)]
     isolated = {"IPYTHONDIR": str(session.folder / "ipython"), "JUPYTER_PREFER_ENV_PATH": "1", "NO_COLOR": "1"}
     process = session.start(name, argv, env={**env, **isolated}, cwd=cwd)
@@ -80,7 +84,7 @@ def execute(
             told(f"cell {done} of {cells}")
             last = done
     if code:
-        raise _failure(notebook, executed, log)
+        raise _failure(notebook, executed, log, limit)
     return executed
 
 
@@ -97,9 +101,9 @@ def _parameters(notebook: Path) -> set[str]:
     return set(inspect_notebook(str(notebook)))
 
 
-def _failure(notebook: Path, executed: Path, log: Path) -> CourseError:
+def _failure(notebook: Path, executed: Path, log: Path, limit: int) -> CourseError:
     reached = [cell for cell in _readers_cells(executed) if cell["metadata"]["papermill"]["start_time"]]
-    fate = _fate(reached[-1], log.read_text(errors="replace")) if reached else None
+    fate = _fate(reached[-1], log.read_text(errors="replace"), limit) if reached else None
     if not fate:
         return CourseError(f"papermill failed:\n{tail(log)}", where=str(log), todo="Run ./course doctor.")
     first = "".join(reached[-1]["source"]).strip().splitlines()[0]
@@ -117,9 +121,9 @@ def _readers_cells(executed: Path) -> list[dict[str, Any]]:
     return [cell for cell in cells if not added & set(cell["metadata"].get("tags", []))]
 
 
-def _fate(cell: dict[str, Any], said: str) -> str | None:
+def _fate(cell: dict[str, Any], said: str, limit: int) -> str | None:
     if "nbclient.exceptions.CellTimeoutError" in said:
-        return f"took longer than {CELL_LIMIT} s."
+        return f"took longer than {limit} s."
     if "nbclient.exceptions.DeadKernelError" in said:
         return "ended its kernel."
     errors = [output for output in cell.get("outputs", []) if output["output_type"] == "error"]

@@ -131,17 +131,48 @@ def run_tests(
 
 @app.command()
 def build(
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail on any file that differs.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail on what differs, or is wrong.")] = False,
 ) -> None:
     """Make every derived file: notebooks, DAG files, release version, tables of points."""
     from autograder.build import build as make
+    from autograder.build.content import disagreements, findings
+    from autograder.manifest import load
 
     lines = make(check)
+    if check:
+        course = load()
+        lines += [*disagreements(ROOT, course), *findings(ROOT, course)]
     for line in lines:
         out.print(line, markup=False, soft_wrap=True)
     if check and lines:
-        raise CourseError(f"{len(lines)} derived files are not what they are made from.", todo="Run ./course build.")
-    out.print("Everything is as it is made from." if not lines else f"{len(lines)} files.")
+        raise CourseError(
+            f"{len(lines)} things are not as they should be; see above.",
+            todo="Mend them. ./course build makes what is made from something else.",
+        )
+    out.print("Everything is as it should be." if not lines else f"{len(lines)} files.")
+
+
+@app.command()
+def notebooks(
+    names: Annotated[list[str] | None, typer.Argument(help="Chapters, such as 04 or practice; all by default.")] = None,
+    student: Annotated[str, typer.Option(help="Whose schema in the warehouse they write to.")] = "default",
+    data: Data = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Notebooks to run at a time.")] = 2,
+    json_file: Json = None,
+) -> None:
+    """Run chapter notebooks from top to bottom, each on an Airflow of its own, and then their solutions."""
+    from autograder.headless import run_notebooks
+
+    results = run_notebooks(names or [], student=student, data=data, jobs=jobs)
+    _write_json(json_file, [vars(one) for one in results])
+    table(
+        "Notebooks, top to bottom",
+        ["chapter", "result", "exercises", "seconds"],
+        [[one.chapter, "ran" if not one.error else "failed", one.exercises, one.seconds] for one in results],
+    )
+    if failed := [one for one in results if one.error]:
+        told = "\n".join(f"{one.chapter}: {one.error}" for one in failed)
+        raise CourseError(f"{len(failed)} of {len(results)} notebooks failed.\n{told}")
 
 
 @app.command()

@@ -7,6 +7,7 @@ notebook cells and its terminals find that Airflow's `airflow` and `dbt`.
 
 import contextlib
 import fcntl
+import json
 import os
 import secrets
 import sys
@@ -18,7 +19,7 @@ from autograder.airflow_local.airflow import migrate
 from autograder.airflow_local.session import Session, free_port
 from autograder.console import Progress, out
 from autograder.errors import CourseError
-from autograder.paths import ROOT, STATE
+from autograder.paths import DESK, ROOT, STATE
 
 
 @contextlib.contextmanager
@@ -62,7 +63,16 @@ def open_desk(data: Path | None = None, *, project: Path = ROOT, state: Path = S
         lock.write(desk.airflow.url)
         lock.flush()
         out.print(f"Airflow: {desk.airflow.url}  (no login needed; student {student}, dags in {desk.airflow.dags})")
+        stack.callback((home / DESK.name).unlink, missing_ok=True)
+        _write_environment(home / DESK.name, desk)
         yield desk
+
+
+def _write_environment(path: Path, desk: local.Local) -> None:
+    """Write down, for this account only, what a notebook in any editor needs to find this Airflow."""
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(desk.notebook_environment))
 
 
 def _upgrade(shared: local.Shared, home: Path) -> None:
@@ -90,7 +100,7 @@ def jupyterlab(desk: local.Local, *, browser: bool) -> int:
     argv += ["--allow-root"] if os.geteuid() == 0 else []
     out.print(f"JupyterLab: http://127.0.0.1:{port}/lab/tree/notebooks?token={token}", soft_wrap=True)
     session = desk.shared.session
-    environment = {**desk.airflow.environment, "JUPYTER_TOKEN": token, "JUPYTER_PREFER_ENV_PATH": "1"}
+    environment = {**desk.notebook_environment, "JUPYTER_TOKEN": token, "JUPYTER_PREFER_ENV_PATH": "1"}
     try:
         return session.start("jupyterlab", argv, env=environment, cwd=ROOT).wait()
     finally:

@@ -12,9 +12,13 @@ DAGS = ROOT / "dags"
 SOURCE = ROOT / "source"
 RELEASE = ROOT / "release"
 QUIZZES = ROOT / "quiz"
+EXERCISES = ROOT / "exercises"
 
 STATE = ROOT / ".course"
 """What runs leave for later runs (evidence, database template) and what they hold while they last."""
+
+DESK = STATE / "home" / "notebook.json"
+"""The environment of the student's own Airflow, while it runs: a notebook in another editor reads it."""
 
 ASSIGNMENT = "orchestrated_pipeline"
 """The nbgrader assignment."""

@@ -75,11 +75,11 @@ def quiz_file(chapter: str | None = None) -> Path:
     """
     path = QUIZZES / f"chapter_{chapter}.yaml" if chapter else WEEK
     if not path.is_file():
-        there = ", ".join(one.stem.removeprefix("chapter_") for one in sorted(QUIZZES.glob("chapter_*.yaml")))
+        there = [one.stem.removeprefix("chapter_") for one in sorted(QUIZZES.glob("chapter_*.yaml"))]
         raise CourseError(
             f"There is no quiz for chapter {chapter}." if chapter else "The week's quiz is not there.",
             where=str(path),
-            todo=f"Use one of: {there}." if there else "Restore the file from the course's repository.",
+            todo=f"Name one of these chapters, or none for the whole week: {', '.join(there) or 'none has one'}.",
         )
     return path
 

@@ -90,7 +90,11 @@ def _chapter(
             shared.session,
             notebook,
             cwd=project / "notebooks",
-            env={**local.airflow.environment, "COURSE_RECORD": str(record)},
+            env={
+                **local.notebook_environment,
+                "COURSE_RECORD": str(record),
+                "COURSE_EXERCISES": str(folder / "exercises.jsonl"),
+            },
             parameters={"student": "default"},
             told=step.told,
         )
@@ -99,8 +103,7 @@ def _chapter(
         raise CourseError(f"The notebook ran {len(tables)} backfills to their end, not 2.", where=str(notebook))
     with local.connect() as connection:
         last = warehouse.snapshot(connection, local.schema)
-    wanted = history.of_backfill(list(airflow_local.MONTHS))
-    states = history.runs(AirflowApi(local.airflow.url), scenarios.DAG_ID, wanted)
+    states = history.backfill_runs(AirflowApi(local.airflow.url), scenarios.DAG_ID, list(airflow_local.MONTHS))
     local.stop()
     first, second = tables
     if second != last:

@@ -17,13 +17,15 @@ _POLL = 0.3
 """Seconds between two looks."""
 
 
-def wait_for_dag(dag_id: str, limit: float = 60) -> None:
-    """Wait until Airflow has read `dags/DAG_ID.py` as it now is, and stored its DAG.
+def wait_for_dag(dag_id: str, file: str = "", limit: float = 60) -> None:
+    """Wait until Airflow has read a DAG's file as it now is, and stored the DAG.
 
     Parameters
     ----------
     dag_id
-        The DAG, in a file of the same name.
+        The DAG.
+    file
+        Its file in dags/; `DAG_ID.py` when not given.
     limit
         Seconds to wait.
 
@@ -33,24 +35,86 @@ def wait_for_dag(dag_id: str, limit: float = 60) -> None:
         At once when the file cannot be imported; after `limit` when no DAG appeared.
     """
     api = AirflowApi.from_environment()
-    file = Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]) / f"{dag_id}.py"
+    path = _dags_folder() / (file or f"{dag_id}.py")
 
     def stored() -> bool:
-        written = file.stat().st_mtime if file.exists() else 0.0
-        for error in api.import_errors():
-            if Path(error["filename"]).name == file.name and seconds(error["timestamp"]) > written:
-                raise CourseError(
-                    f"Airflow cannot import {file.name}:\n{error['stack_trace'].strip()}",
-                    where=str(file),
-                    todo="Mend the line that the error names, and run the cell that writes the file again.",
-                )
+        written = path.stat().st_mtime if path.exists() else 0.0
+        if error := _import_error(api, path):
+            raise CourseError(
+                f"Airflow cannot import {path.name}:\n{error['stack_trace'].strip()}",
+                where=str(path),
+                todo="Mend the line that the error names, and run the cell that writes the file again.",
+                exit_code=1,
+            )
         dag = api.dag(dag_id)
         # The reading must have begun after the last change, or it saw the old text.
         return dag is not None and seconds(dag["last_parsed_time"]) - dag["last_parse_duration"] > written
 
     others = "Is the file there, does it name this DAG, and does it call the DAG function at its end?"
-    _until(stored, f"Airflow has not stored a DAG {dag_id!r} from {file}", limit, others)
-    print(f"Airflow has read {file.name} and stored the DAG {dag_id}.")
+    until(stored, f"Airflow has not stored a DAG {dag_id!r} from {path}", limit, others)
+    print(f"Airflow has read {path.name} and stored the DAG {dag_id}.")
+
+
+def wait_for_import_error(file: str, limit: float = 60) -> None:
+    """Wait until Airflow has tried to import a DAG file as it now is, and failed; print what Python said.
+
+    Parameters
+    ----------
+    file
+        The file in dags/.
+    limit
+        Seconds to wait.
+
+    Raises
+    ------
+    CourseError
+        After `limit`.
+    """
+    api = AirflowApi.from_environment()
+    path = _dags_folder() / file
+    until(
+        lambda: _import_error(api, path) is not None,
+        f"Airflow has not reported an error of {file}", limit, "Perhaps it can be imported: look with import_errors().",
+    )  # fmt: skip
+    said = (_import_error(api, path) or {"stack_trace": ""})["stack_trace"].strip().splitlines()
+    print(f"Airflow cannot import {file}. Python's message ends:\n{chr(10).join(said[-3:])}")
+
+
+def wait_for_task(dag_id: str, task_id: str, *states: str, run_id: str = "", limit: float = 120) -> None:
+    """Wait until a task of the DAG's newest run is in one of these states, and print which.
+
+    Parameters
+    ----------
+    dag_id, task_id
+        The task.
+    states
+        Such as `up_for_retry`; success, failed, skipped or upstream_failed when none is given.
+    run_id
+        Another run than the newest.
+    limit
+        Seconds to wait.
+
+    Raises
+    ------
+    CourseError
+        After `limit`; the message says in which state the task is.
+    """
+    api = AirflowApi.from_environment()
+    wanted = states or ("success", "failed", "skipped", "upstream_failed")
+    seen: list[str] = []
+
+    def there() -> bool:
+        run = run_id or next((one["dag_run_id"] for one in reversed(api.runs(dag_id))), "")
+        found = [one["state"] for one in (api.task_instances(dag_id, run) if run else []) if one["task_id"] == task_id]
+        seen[:] = [str(state) for state in found]
+        return bool(found) and all(state in wanted for state in found)
+
+    try:
+        until(there, f"{task_id} is not {' or '.join(wanted)}", limit, "Is the DAG unpaused, and has it a run?")
+    except CourseError as error:
+        error.where = f"DAG {dag_id}: the task is {', '.join(seen) or 'not there'}"
+        raise
+    print(f"{task_id} is {', '.join(sorted(set(seen)))}.")
 
 
 def wait_for_runs(dag_id: str, limit: float = 300) -> None:
@@ -100,6 +164,19 @@ def wait_for_backfill(dag_id: str, limit: float = 900) -> None:
     print(f"All {len(ended)} runs are green.")
 
 
+def _dags_folder() -> Path:
+    return Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
+
+
+def _import_error(api: AirflowApi, path: Path) -> Record | None:
+    """Return the error of a DAG file as it now is."""
+    written = path.stat().st_mtime if path.exists() else 0.0
+    for error in api.import_errors():
+        if Path(error["filename"]).name == path.name and seconds(error["timestamp"]) > written:
+            return error
+    return None
+
+
 def seconds(timestamp: str) -> float:
     """Return a timestamp of the API in seconds since 1970."""
     return datetime.fromisoformat(timestamp).timestamp()
@@ -128,11 +205,29 @@ def _watch(api: AirflowApi, dag_id: str, of_interest: Callable[[], list[Record]]
         return False
 
     todo = f"Look at the runs in Airflow's UI ({os.environ.get('COURSE_AIRFLOW_URL')}), or wait again."
-    _until(all_ended, f"{dag_id} still has runs that are queued or running", limit, todo)
+    until(all_ended, f"{dag_id} still has runs that are queued or running", limit, todo)
     return found
 
 
-def _until(condition: Callable[[], bool], otherwise: str, limit: float, todo: str) -> None:
+def until(condition: Callable[[], bool], otherwise: str, limit: float, todo: str) -> None:
+    """Wait until a condition holds.
+
+    Parameters
+    ----------
+    condition
+        Looked at several times a second.
+    otherwise
+        What is said when it does not hold within `limit` seconds.
+    limit
+        Seconds to wait.
+    todo
+        The next step for whoever reads that.
+
+    Raises
+    ------
+    CourseError
+        After `limit`.
+    """
     deadline = time.monotonic() + limit
     while not condition():
         if time.monotonic() > deadline:

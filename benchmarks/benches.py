@@ -92,9 +92,8 @@ def run(names: Collection[str], repeats: int, told: Callable[[str], None]) -> Re
 
 def prepare_cli(side: Side) -> None:
     """Make what the commands look at: the stored DAG, January in the warehouse, and what dbt has parsed."""
-    project = str(side.ground.project / "include" / "dbt_project")
-    variables = dbt_variables(side.environment["AIRFLOW_CONN_AZURE_PG"], side.local.schema, project)
-    side.environment.update(variables)
+    uri = side.environment["AIRFLOW_CONN_AZURE_PG"]
+    side.environment.update(dbt_variables(uri, side.local.schema, side.ground.project))
     call(side, "airflow", "dags", "reserialize")
     bare_work(side, MONTHS[:1])
     call(side, "dbt", "run")
@@ -123,7 +122,7 @@ def bare_work(side: Side, months: Sequence[str]) -> dict[str, float]:
     CourseError
         When it fails.
     """
-    argv = [sys.executable, "-m", "benchmarks.plain", str(side.ground.project / "dags" / f"{DAG_ID}.py"), *months]
+    argv = [sys.executable, "-m", "benchmarks.plain", str(side.ground.project), DAG_ID, *months]
     done = subprocess.run(argv, env=side.environment, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise CourseError(f"The bare work failed:\n{done.stderr.strip()[-2000:]}")

@@ -1,7 +1,7 @@
 """The pipeline's bare work in one plain Python process: the same ingest and dbt calls, without Airflow.
 
-Contract: `python -m benchmarks.plain DAG_FILE MONTH…` loads each month by the functions of the DAG file, then runs and
-tests the dbt project through dbt's own `dbtRunner`, with the connection and the source that the environment names.
+Contract: `python -m benchmarks.plain PROJECT DAG_ID MONTH…` loads each month by the functions of the DAG's file, then
+runs and tests the dbt project through dbt's own `dbtRunner`; the environment names the connection and the source.
 Prints one JSON object: seconds by stage.
 """
 
@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 
-def main(dag_file: Path, months: Sequence[str]) -> dict[str, float]:
+def main(project: Path, dag_id: str, months: Sequence[str]) -> dict[str, float]:
     """Do the work of these months, and return the seconds of each stage, of all months."""
     began = time.monotonic()
-    dag: Any = _module(dag_file)
+    dag: Any = _module(project / "dags" / f"{dag_id}.py")
     from dbt.cli.main import dbtRunner
 
-    os.environ.update(dbt_variables(os.environ["AIRFLOW_CONN_AZURE_PG"], dag.SCHEMA, str(dag.DBT_PROJECT)))
+    os.environ.update(dbt_variables(os.environ["AIRFLOW_CONN_AZURE_PG"], dag.SCHEMA, project))
     seconds = {"imports": time.monotonic() - began, "ingest": 0.0, "dbt run": 0.0, "dbt test": 0.0}
     runner = dbtRunner()
     for month in months:
@@ -46,7 +46,7 @@ def _module(path: Path) -> object:
     return module
 
 
-def dbt_variables(uri: str, schema: str, project: str) -> dict[str, str]:
+def dbt_variables(uri: str, schema: str, project: Path) -> dict[str, str]:
     """Return what the DAG hands to dbt: the connection `azure_pg`, for dbt's profile, and where the project is."""
     from psycopg import conninfo
 
@@ -55,10 +55,10 @@ def dbt_variables(uri: str, schema: str, project: str) -> dict[str, str]:
     return {
         **{variable: str(parts[name]) for variable, name in names.items()},
         "PG_SCHEMA": schema,
-        "DBT_PROJECT_DIR": project,
-        "DBT_PROFILES_DIR": project,
+        "DBT_PROJECT_DIR": str(project / "include" / "dbt_project"),
+        "DBT_PROFILES_DIR": str(project / "include" / "dbt_project"),
     }
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(Path(sys.argv[1]), sys.argv[2:])))
+    print(json.dumps(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3:])))

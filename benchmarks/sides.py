@@ -141,7 +141,7 @@ class Stock:
             "LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
             "LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
         }
-        shared = ("PATH", "AIRFLOW_CONN_AZURE_PG", "AIRFLOW_STUDENT", "TLC_URL")
+        shared = [name for name in given.extra if not name.startswith(("COURSE_", "DBT_"))]
         return self.ground.session.environment(
             {
                 "AIRFLOW_HOME": str(home),

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autograder.airflow_api import AirflowApi
-from autograder.airflow_local.postgres import TEMPLATE_DATABASE, Postgres
+from autograder.airflow_local.postgres import Postgres
 from autograder.airflow_local.session import MARK, Session, end_processes, free_port, tail
 from autograder.errors import CourseError
 
@@ -37,10 +37,10 @@ TUNING = {
     "CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
     "CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "0",  # an edited DAG file counts at once
     "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",  # how late the end of a task may be noticed; 5 by default
-    "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+    "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",  # how late the end of a task or a run may be noticed; 1 by default
     "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
     "DAG_PROCESSOR__REFRESH_INTERVAL": "1",
-    "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "1",
+    "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",  # for what a DAG file imports: an edited file counts at once
     "DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
     "API__HOST": "127.0.0.1",
     "API__WORKERS": "1",
@@ -77,7 +77,7 @@ class Airflow:
     postgres
         Holds its metadata database.
     name
-        Tells it from other deployments of the session; its metadata database is called so too.
+        Tells it from other deployments of the session; its metadata database is called so too, and must exist.
     dags
         The folder with the DAG files.
     extra
@@ -145,7 +145,6 @@ class Airflow:
             When a component ends or is not healthy in time; it carries the end of its log.
         """
         self.home.mkdir(parents=True, exist_ok=True)
-        self.make_database()
         for component in components:
             log = f"{self.name}-{component}"
             argv = ["airflow", component, *(["--skip-serve-logs"] if component == "scheduler" else [])]
@@ -164,11 +163,6 @@ class Airflow:
             healthy,
             "Airflow's API server", process=process, name=log, limit=HEALTHY_WITHIN,
         )  # fmt: skip
-
-    def make_database(self) -> None:
-        """Make its metadata database, if there is none."""
-        if not self.postgres.has_database(self.name):
-            self.postgres.create_database(self.name, template=TEMPLATE_DATABASE)
 
     def wait(self) -> str:
         """Wait until a component ends by itself, and return its name."""

@@ -7,6 +7,7 @@ how it ended. Signals that the client passes on reach the child. The parent has 
 own when it forks, which it asserts.
 """
 
+import atexit
 import contextlib
 import ctypes
 import gc
@@ -18,19 +19,15 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from autograder.airflow_local import namespaces, preload
+from autograder.airflow_local import preload
 
 LENGTH = struct.Struct("!I")
 LIBC = ctypes.CDLL(None)
-FOLDERS = "COURSE_FOLDERS"
-"""Environment variable: for each path the folder that is to be there, as JSON."""
-
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -72,7 +69,7 @@ class Parent:
     def _accept(self) -> None:
         client, _ = self.listener.accept()
         try:
-            header, handles, *_ = socket.recv_fds(client, LENGTH.size, 5)
+            header, streams, *_ = socket.recv_fds(client, LENGTH.size, 3)
             (length,) = LENGTH.unpack(header)
             request = json.loads(_exactly(client, length))
         except (OSError, ValueError, struct.error):
@@ -82,13 +79,12 @@ class Parent:
             raise RuntimeError(f"the warm parent has threads and cannot fork: {threading.enumerate()}")
         child = os.fork()
         if child == 0:
-            self._become_child(client, handles[:3])
-            enter(handles[3:], request["env"])
             LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # no command outlives the parent
             LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1)  # what it starts stays beneath it, daemons too
+            self._become_child(client, streams)
             raise Child(request)
-        for handle in handles:
-            os.close(handle)
+        for stream in streams:
+            os.close(stream)
         self.clients[client] = child
         self.selector.register(client, selectors.EVENT_READ)
 
@@ -157,18 +153,6 @@ def _exactly(client: socket.socket, length: int) -> bytes:
     return data
 
 
-def enter(handles: list[int], environment: Mapping[str, str]) -> None:
-    """Enter the client's namespaces; where it has none of its own, make the one that its environment asks for."""
-    try:
-        inside = namespaces.join(dict(zip(namespaces.KINDS, handles, strict=True)))
-        if not inside and (folders := environment.get(FOLDERS)):
-            namespaces.bind(json.loads(folders))
-    except OSError as error:
-        print(f"The paths of a deployed DAG cannot be had here ({error}): use paths in the project.", file=sys.stderr)
-    for handle in handles:
-        os.close(handle)
-
-
 def take_over(request: dict[str, Any]) -> None:
     """Give this forked child the client's folder, environment and command line."""
     os.umask(request["umask"])
@@ -188,6 +172,8 @@ def take_over(request: dict[str, Any]) -> None:
 
 def main(program: str, path: str) -> int:
     """Preload a program, then serve its commands on the Unix socket at `path`."""
+    ended: list[int] = []
+    atexit.register(_leave, ended)
     gc.disable()  # what imports make, stays: looking through it again and again takes a quarter of the time
     run = preload.PROGRAMS[program]()
     gc.collect()
@@ -207,7 +193,25 @@ def main(program: str, path: str) -> int:
     except Child as child:
         request = child.request
     take_over(request)
-    return run()
+    try:
+        ended.append(run())
+    except SystemExit as ending:
+        if ending.code is None or isinstance(ending.code, int):
+            ended.append(ending.code or 0)
+        raise
+    return ended[0]
+
+
+def _leave(ended: list[int]) -> None:
+    """End a child that has nothing left to do, without taking its imports apart, which it shares with the parent.
+
+    Runs after all that the command has registered for its exit: Python calls the first one last.
+    """
+    if ended:
+        with contextlib.suppress(OSError, ValueError):  # Python itself then says what it cannot write, or to whom
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(ended[0] & 0xFF)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ Contract: `build()` makes, each from the authored text only, never from a file t
 - each .ipynb in notebooks/ and source/, from the text twin beside it;
 - in the assignment's text twin: solutions, from those DAG files, and points, from course.yaml;
 - release/, from the assignment, by stock nbgrader;
-- the table of points in README.md.
+- the tables of points in README.md and docs/.
 
 Building twice changes nothing, and a build that is stopped leaves every file whole.
 """
@@ -80,8 +80,8 @@ def derive(root: Path, course: Course) -> dict[Path, bytes]:
     release = root / "release" / course.assignment
     made |= {release / name: content for name, content in release_files(course.assignment, source).items()}
 
-    if (readme := root / "README.md").is_file():
-        made[readme] = tables.fill(readme.read_text(encoding="utf-8"), course).encode()
+    for page in [*root.glob("README.md"), *sorted((root / "docs").glob("*.md"))]:
+        made[page] = tables.fill(page.read_text(encoding="utf-8"), course).encode()
     return made
 
 

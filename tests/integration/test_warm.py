@@ -86,6 +86,19 @@ def test_an_exception_ends_with_its_traceback(warm: list[str]) -> None:
     assert done.stderr.endswith("ValueError: on purpose\n")
 
 
+def test_output_that_nobody_reads_ends_as_with_the_real_command(warm: list[str]) -> None:
+    outcomes = []
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    for command in (REAL, warm):
+        read, write = os.pipe()
+        os.close(read)
+        argv = [*command, "streams"]
+        done = subprocess.run(argv, stdout=write, stderr=subprocess.PIPE, text=True, env=buffered, check=False)
+        os.close(write)
+        outcomes.append((done.returncode, "BrokenPipeError" in done.stderr))
+    assert outcomes[1] == outcomes[0] == (120, True)
+
+
 def test_no_descriptor_of_the_parent_reaches_the_child(warm: list[str]) -> None:
     done = subprocess.run([*warm, "place", "fds"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
     # The fourth is the one that lists the folder.

@@ -28,9 +28,9 @@ class FakeAirflow:
 
     def task_instances(self, dag_id: str, run_id: str = "~") -> list[dict[str, Any]]:
         return [
-            {"dag_run_id": "manual__1", "task_id": "ingest", "state": "failed"},
-            {"dag_run_id": "manual__1", "task_id": "dbt_run", "state": None},
-            {"dag_run_id": "backfill__1", "task_id": "ingest", "state": "success"},
+            {"dag_run_id": "manual__1", "task_id": "ingest", "map_index": -1, "state": "failed"},
+            {"dag_run_id": "manual__1", "task_id": "dbt_run", "map_index": -1, "state": None},
+            {"dag_run_id": "backfill__1", "task_id": "ingest", "map_index": -1, "state": "success"},
         ]
 
 
@@ -69,10 +69,15 @@ def test_runs_show_a_missing_logical_date() -> None:
 
 
 def test_the_grid_has_a_word_for_every_task_of_every_run() -> None:
-    table = notebook.grid("d")
-    assert table.columns.tolist() == ["ingest", "dbt_run"]
-    assert table.index.tolist() == ["manual 2024-05-06", "backfill 2024-01-01"]
-    assert table.to_numpy().tolist() == [["✘ failed", "… no state yet"], ["✔ success", "… no state yet"]]
+    shown = notebook.grid("d")
+    assert str(shown).splitlines() == [
+        "Runs of d: 1 running, 1 success.",
+        "",
+        "run                  state      ingest     dbt_run",
+        "manual 2024-05-06    ▶ running  ✘ failed   … no state yet",
+        "backfill 2024-01-01  ✔ success  ✔ success  … no state yet",
+    ]
+    assert '<th scope="row"' in shown.html
 
 
 def test_a_log_of_no_task_is_told() -> None:
