@@ -1,8 +1,8 @@
 """Read a running Airflow through its REST API.
 
 Contract: `AirflowApi` answers questions about DAGs, runs, task instances, logs and backfills from Airflow's
-own records, without importing Airflow (which takes seconds). Only `unpause`, `trigger`, `clear` and
-`close_backfill` change something. When the API server does not answer, or refuses, it raises `CourseError`.
+own records, without importing Airflow (which takes seconds), and asks it for runs. When the API server does not
+answer, or refuses, it raises `CourseError`.
 """
 
 import os
@@ -146,11 +146,11 @@ class AirflowApi:
         answer = self._call("GET", path, {"map_index": task_instance["map_index"], "full_content": True}).json()
         return "\n".join(_own_lines(answer["content"])[-lines:])
 
-    def unpause(self, dag_id: str) -> None:
-        """Let the DAG run; one with a schedule gets a run for the latest date that has passed."""
-        self._call("PATCH", f"dags/{quote(dag_id, safe='')}", {"update_mask": "is_paused"}, body={"is_paused": False})
+    def pause(self, dag_id: str, *, paused: bool) -> None:
+        """Pause the DAG, or let it run; one with a schedule gets a run for the latest date that has passed."""
+        self._call("PATCH", f"dags/{quote(dag_id, safe='')}", {"update_mask": "is_paused"}, body={"is_paused": paused})
 
-    def trigger(self, dag_id: str, logical_date: str | None, conf: Mapping[str, Any]) -> Record:
+    def trigger(self, dag_id: str, logical_date: str | None, conf: Mapping[str, Any] = MappingProxyType({})) -> Record:
         """Create a run, with a logical date (ISO 8601) or none, and return it."""
         body = {"logical_date": logical_date, "conf": dict(conf)}
         made: Record = self._call("POST", f"dags/{quote(dag_id, safe='')}/dagRuns", body=body).json()
@@ -172,6 +172,24 @@ class AirflowApi:
         same at once: a cancelled backfill loses its queued runs, and this one has none.
         """
         self._call("PUT", f"backfills/{backfill_id}/cancel", allow=(409,))  # 409: the scheduler was first
+
+    def create_backfill(self, dag_id: str, first: str, last: str, *, again: bool) -> None:
+        """Create runs for the dates of the schedule from `first` to `last` (ISO 8601), one at a time.
+
+        `again` runs those once more that have ended.
+        """
+        body = {"dag_id": dag_id, "from_date": first, "to_date": last, "max_active_runs": 1}
+        self._call("POST", "backfills", body={**body, "reprocess_behavior": "completed" if again else "none"})
+
+    def fail_run(self, dag_id: str, run_id: str) -> None:
+        """Give a run up: it is failed, and its tasks are ended."""
+        path = f"dags/{quote(dag_id, safe='')}/dagRuns/{quote(run_id, safe='')}"
+        self._call("PATCH", path, body={"state": "failed"}, allow=(409,))
+
+    def delete_run(self, dag_id: str, run_id: str) -> None:
+        """Forget a run."""
+        path = f"dags/{quote(dag_id, safe='')}/dagRuns/{quote(run_id, safe='')}"
+        self._call("DELETE", path, allow=(404,))
 
     def _pages(self, path: str, key: str, query: Query = MappingProxyType({})) -> Iterator[Record]:
         offset = 0

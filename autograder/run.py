@@ -103,7 +103,8 @@ def _chapter(
         raise CourseError(f"The notebook ran {len(tables)} backfills to their end, not 2.", where=str(notebook))
     with local.connect() as connection:
         last = warehouse.snapshot(connection, local.schema)
-    states = history.backfill_runs(AirflowApi(local.airflow.url), scenarios.DAG_ID, list(airflow_local.MONTHS))
+    wanted = history.of_backfill(list(airflow_local.MONTHS))
+    states = history.runs(AirflowApi(local.airflow.url), scenarios.DAG_ID, wanted)
     local.stop()
     first, second = tables
     if second != last:

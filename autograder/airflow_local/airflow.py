@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autograder.airflow_api import AirflowApi
-from autograder.airflow_local.postgres import Postgres
+from autograder.airflow_local.postgres import TEMPLATE_DATABASE, Postgres
 from autograder.airflow_local.session import MARK, Session, end_processes, free_port, tail
 from autograder.errors import CourseError
 
@@ -77,7 +77,7 @@ class Airflow:
     postgres
         Holds its metadata database.
     name
-        Tells it from other deployments of the session; its metadata database is called so too, and must exist.
+        Tells it from other deployments of the session; its metadata database is called so too.
     dags
         The folder with the DAG files.
     extra
@@ -145,6 +145,7 @@ class Airflow:
             When a component ends or is not healthy in time; it carries the end of its log.
         """
         self.home.mkdir(parents=True, exist_ok=True)
+        self.make_database()
         for component in components:
             log = f"{self.name}-{component}"
             argv = ["airflow", component, *(["--skip-serve-logs"] if component == "scheduler" else [])]
@@ -163,6 +164,11 @@ class Airflow:
             healthy,
             "Airflow's API server", process=process, name=log, limit=HEALTHY_WITHIN,
         )  # fmt: skip
+
+    def make_database(self) -> None:
+        """Make its metadata database, if there is none."""
+        if not self.postgres.has_database(self.name):
+            self.postgres.create_database(self.name, template=TEMPLATE_DATABASE)
 
     def wait(self) -> str:
         """Wait until a component ends by itself, and return its name."""

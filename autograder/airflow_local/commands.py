@@ -20,6 +20,9 @@ from autograder.airflow_local.session import Session
 from autograder.paths import DBT_PROJECT, ROOT
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
+MODULE = "module"
+"""What the command is called that runs one of our modules in the warm Airflow."""
+
 PRELOADED_WITHIN = 120.0
 """Seconds that the imports may take on a slow machine."""
 
@@ -79,15 +82,36 @@ class Commands:
         made = cls(session, session.folder / "bin", {})
         made.folder.mkdir()
         parents = {program: made._start(program, env) for program, env in environments.items()}
+        made._script("pytest", SCRIPTS / "pytest", "airflow")
+        made._script(MODULE, Path(sys.executable), "airflow")
         return cls(session, made.folder, parents)
 
+    def module(self, name: str, *arguments: str, warm: bool = True) -> list[str]:
+        """Return the command line that runs a module of ours as `python -m`, in a process that has Airflow imported.
+
+        Parameters
+        ----------
+        name, arguments
+            The module and its arguments.
+        warm
+            Whether the warm parent is to run it: a server that is wanted before the parent is ready starts cold.
+        """
+        python = str(self.folder / MODULE) if self.parents and warm else sys.executable
+        return [python, "-m", name, *arguments]
+
     def _start(self, program: str, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        socket = str(self._socket(program))
-        client = [sys.executable, "-I", "-S", warm_client.__file__, socket, str(SCRIPTS / program), program]
-        (self.folder / program).write_text(f'#!/bin/sh\nexec {shlex.join(client)} "$@"\n')
-        (self.folder / program).chmod(0o755)
-        argv = [sys.executable, "-m", "autograder.airflow_local.warm", program, socket]
+        self._script(program, SCRIPTS / program, program)
+        argv = [sys.executable, "-m", "autograder.airflow_local.warm", program, str(self._socket(program))]
         return self.session.start(f"warm-{program}", argv, env=environment, cwd=ROOT)
+
+    def _script(self, name: str, real: Path, program: str) -> None:
+        client = [sys.executable, "-I", "-S", warm_client.__file__, str(self._socket(program)), str(real), name]
+        (self.folder / name).write_text(f'#!/bin/sh\nexec {shlex.join(client)} "$@"\n')
+        (self.folder / name).chmod(0o755)
+
+    def ready(self, program: str) -> bool:
+        """Return whether a program's warm parent takes commands now."""
+        return program in self.parents and self._socket(program).exists()
 
     def _socket(self, program: str) -> Path:
         return self.session.folder / f"warm-{program}"

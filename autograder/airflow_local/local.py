@@ -1,9 +1,9 @@
 """Everything that one run of the course needs, running: Postgres, the source, and an Airflow on a project.
 
-Contract: `start` gives an Airflow that runs the DAG files of `project/dags` for one student, against an empty
-warehouse and a source whose months come from a seed or from real files. Several of a session share a `Shared`: one
-Postgres, and the warm parents. All of it belongs to the session and ends with it; the project folder is not written
-to.
+Contract: a `World` is what a student's pipeline finds around it: a source whose months come from a seed or from real
+files, a receiver of its notifications, and an empty warehouse. `World.airflow` gives an Airflow in it that runs the
+DAG files of a project; `start` makes both. Several of a session share a `Shared`: one Postgres, and the warm parents.
+All of it belongs to the session and ends with it; the project folder is not written to.
 """
 
 import contextlib
@@ -11,21 +11,22 @@ import hmac
 import json
 import os
 import subprocess
-import sys
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
 from autograder.airflow_local import months as tlc
-from autograder.airflow_local import postgres
-from autograder.airflow_local.airflow import COMPONENTS, Airflow, Keys, migrate
+from autograder.airflow_local import namespaces, postgres
+from autograder.airflow_local.airflow import CLUSTER_POLICY, COMPONENTS, Airflow, Keys, migrate
 from autograder.airflow_local.commands import SCRIPTS, Commands
+from autograder.airflow_local.outside import CERTIFICATE_SETTINGS
 from autograder.airflow_local.postgres import WAREHOUSE, Postgres
 from autograder.airflow_local.session import Session
-from autograder.airflow_local.source import read_log
+from autograder.airflow_local.source import read_log, write_faults
+from autograder.airflow_local.warm import FOLDERS
 
 MONTHS = tuple(f"2024-{month:02d}" for month in range(1, 8))
 """The months of the backfill, which the source publishes; of any other it answers 403."""
@@ -33,49 +34,31 @@ MONTHS = tuple(f"2024-{month:02d}" for month in range(1, 8))
 DEFAULT_ROWS = 2000
 """Rows of a generated month, about."""
 
+PRACTICE_KEY = b"course"
+"""Public: it makes students' months differ, and hides nothing."""
+
+DEPLOYED_PROJECTS = ("/usr/local/airflow", "/opt/airflow")
+"""Where a deployed project stands: in Astro's image, and in Airflow's own."""
+
+
+GRADED = {
+    # No run but those that are asked for: unpausing would make one of the current month.
+    "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
+    # Files do not change: the DAG processor reads them once, and then has time for callbacks.
+    "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "3600",
+    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
+}
+"""Airflow's settings where a submission is judged."""
+
 
 def practice_seed(student: str) -> str:
-    """Return what the months that a student practises with are made from, unlike those of any other.
-
-    The key is no secret: it lets the checker know the rows that a student's report tells of.
-    """
-    return hmac.new(b"course", student.encode(), "sha256").hexdigest()
+    """Return the seed of the months that a student practises with: unlike another's, and unlike grading's."""
+    return hmac.new(PRACTICE_KEY, student.encode(), "sha256").hexdigest()
 
 
 def practice_rows(student: str) -> dict[str, int]:
-    """Return how many trips of its own each month has that a student practises with, by month."""
-    with tempfile.TemporaryDirectory(prefix="course-months-") as folder:
-        stock = tlc.stock(Path(folder), MONTHS, rows=DEFAULT_ROWS, seed=practice_seed(student), data=None)
-    return {month: facts.in_month for month, facts in stock.items()}
-
-
-@dataclass(frozen=True)
-class Source:
-    """The running HTTP source.
-
-    Parameters
-    ----------
-    url
-        Its base address, TLC's layout beneath.
-    months
-        What each month's file holds.
-    log
-        The access log, one JSON object a line.
-    faults
-        The file through which its owner asks for faults (`source.write_faults`).
-    process
-        The server.
-    """
-
-    url: str
-    months: dict[str, tlc.MonthFacts]
-    log: Path
-    faults: Path
-    process: subprocess.Popen[bytes]
-
-    def requests(self) -> list[dict[str, object]]:
-        """Return what was asked of the source so far, oldest first."""
-        return read_log(self.log) if self.log.exists() else []
+    """Return how many trips of its own each month has that a student practises with, without making the files."""
+    return {month: tlc.generated(month, DEFAULT_ROWS, practice_seed(student)).in_month for month in MONTHS}
 
 
 @dataclass(frozen=True)
@@ -119,14 +102,256 @@ class Shared:
 
 
 @dataclass(frozen=True)
+class Server:
+    """A server of ours: what it said when it began to listen, and its process."""
+
+    said: dict[str, Any]
+    process: subprocess.Popen[bytes]
+
+    @classmethod
+    def start(cls, shared: Shared, name: str, argv: Sequence[str]) -> "Server":
+        """Start it, and wait until it says where it listens."""
+        process = shared.session.start(name, argv)
+        log = shared.session.logs / f"{name}.log"
+
+        def said() -> dict[str, Any] | None:
+            with contextlib.suppress(ValueError, IndexError):
+                found: dict[str, Any] = json.loads(log.read_text().splitlines()[0])
+                return found
+            return None
+
+        shared.session.wait_until(
+            lambda: said() is not None, f"The server {name}", process=process, name=name, limit=30
+        )
+        return cls(said() or {}, process)
+
+    def stop(self) -> None:
+        """End it."""
+        self.process.kill()
+        self.process.wait()
+
+
+@dataclass(frozen=True)
+class Source:
+    """The running HTTP source.
+
+    Parameters
+    ----------
+    url
+        Its base address, TLC's layout beneath.
+    months
+        What each month's file holds.
+    log
+        The access log, one JSON object a line.
+    folder
+        What it serves.
+    faults
+        The control file of `write_faults`.
+    server
+        Serves it.
+    """
+
+    url: str
+    months: dict[str, tlc.MonthFacts]
+    log: Path
+    folder: Path
+    faults: Path
+    server: Server
+
+    @property
+    def months_folder(self) -> Path:
+        """Where the months' files are."""
+        return self.folder / "trip-data"
+
+    def requests(self) -> list[dict[str, Any]]:
+        """Return what was asked of the source so far, oldest first."""
+        return read_log(self.log) if self.log.exists() else []
+
+    def fail(self, month: str, *faults: Mapping[str, object]) -> None:
+        """Let the source fail for a month, as `write_faults` says, and for no other; without faults for none."""
+        write_faults(self.faults, {f"/trip-data/{tlc.file_name(month)}": faults} if faults else {})
+
+
+@dataclass(frozen=True)
+class World:
+    """What a student's pipeline finds around it: the source, the receiver of notifications, a warehouse.
+
+    Use `World.start`. `outside` is the folder with the logs of the proxy and of the notifications.
+    """
+
+    shared: Shared
+    name: str
+    source: Source
+    outside: Path
+    outside_server: Server
+
+    @classmethod
+    def start(
+        cls,
+        shared: Shared,
+        *,
+        seed: str,
+        name: str = "airflow",
+        rows: int = DEFAULT_ROWS,
+        data: Path | None = None,
+        more: Sequence[str] = (),
+        spoiled: Sequence[str] = (),
+    ) -> "World":
+        """Start the source and the receiver of notifications, and make the warehouse where there is none.
+
+        Parameters
+        ----------
+        shared
+            What it shares with others of its session, which ends and removes all of it.
+        seed
+            What the generated months are made from.
+        name
+            Tells it from the session's other worlds.
+        rows
+            Rows of a generated month, about.
+        data
+            A folder of real TLC files to serve in place of generated ones.
+        more
+            Months to publish beside `MONTHS`; those of `spoiled` as `months.spoil` leaves them.
+
+        Raises
+        ------
+        CourseError
+            When a part cannot start, or `data` holds an unusable file.
+        """
+        session, database = shared.session, shared.postgres
+        files, outside = session.folder / f"{name}-source", session.folder / f"{name}-outside"
+        months = tlc.stock(files, [*MONTHS, *more, *spoiled], rows=rows, seed=seed, data=data)
+        for month in spoiled:
+            tlc.spoil(files / "trip-data" / tlc.file_name(month))
+        outside.mkdir()
+        log, faults = session.logs / f"{name}-requests.jsonl", files / "faults.json"
+        # A warm parent that is still importing would be waited for: what is wanted now starts cold.
+        module, warm = shared.commands.module, shared.commands.ready("airflow")
+        argv = module(
+            "autograder.airflow_local.source",
+            "--root",
+            str(files),
+            "--log",
+            str(log),
+            "--faults",
+            str(faults),
+            warm=warm,
+        )
+        server = Server.start(shared, f"{name}-source", argv)
+        port = server.said["port"]
+        argv = module("autograder.airflow_local.outside", "--source", str(port), "--folder", str(outside), warm=warm)
+        source = Source(f"http://127.0.0.1:{port}", months, log, files, faults, server)
+        made = cls(shared, name, source, outside, Server.start(shared, f"{name}-outside", argv))
+        if not database.has_database(made.warehouse):
+            database.create_database(made.warehouse, owner=WAREHOUSE)
+        return made
+
+    @property
+    def warehouse(self) -> str:
+        """The name of the warehouse's database."""
+        return f"{WAREHOUSE}_{self.name}"
+
+    def connect(self) -> psycopg.Connection:
+        """Open a connection to the warehouse as its administrator, which commits each statement."""
+        return self.shared.postgres.connect(self.warehouse)
+
+    def notifications(self) -> list[dict[str, Any]]:
+        """Return the notifications that came so far, oldest first."""
+        return self._outside_log("notify")
+
+    def proxied(self) -> list[dict[str, Any]]:
+        """Return what the proxy was asked for so far, oldest first."""
+        return self._outside_log("proxy")
+
+    def _outside_log(self, name: str) -> list[dict[str, Any]]:
+        log = self.outside / f"{name}.jsonl"
+        return read_log(log) if log.exists() else []
+
+    def airflow(
+        self,
+        project: Path,
+        *,
+        student: str | None,
+        name: str | None = None,
+        warehouse: str | None = None,
+        retry_delay: float | None = None,
+        closed: bool = False,
+        extra: Mapping[str, str] = {},
+    ) -> Airflow:
+        """Return an Airflow on a project folder, not started.
+
+        Parameters
+        ----------
+        project
+            Holds `dags/`, and `include/dbt_project/` where its DAG uses dbt.
+        student
+            Whose schema the DAG writes to (AIRFLOW_STUDENT); None for an Airflow of many students.
+        name
+            Tells it from the session's other Airflows; the world's own name unless given.
+        warehouse
+            The database that `azure_pg` leads to, if it is not the world's.
+        retry_delay
+            Seconds between two tries of a task, in place of what its DAG says.
+        closed
+            Whether TLC's host is the source and no other can be had, and a deployed project's paths are this one's.
+        extra
+            More of its environment.
+        """
+        shared, name = self.shared, name or self.name
+        environment = {
+            "PATH": os.pathsep.join([str(shared.commands.folder), str(SCRIPTS), os.environ["PATH"]]),
+            "PYTHONPATH": os.pathsep.join([str(CLUSTER_POLICY), str(project)]),  # as in a deployed project
+            "AIRFLOW_CONN_AZURE_PG": shared.postgres.uri(warehouse or self.warehouse, user=WAREHOUSE),
+            # With a schema: some build the address from the connection's parts.
+            "AIRFLOW_CONN_NOTIFY": f"http://127.0.0.1:{self.outside_server.said['notify']}/http",
+            "TLC_URL": self.source.url,
+            "COURSE_RETRY_DELAY": "" if retry_delay is None else str(retry_delay),
+            # dbt keeps what it has parsed in its target folder, and need not parse it again for each command.
+            "DBT_TARGET_PATH": str(shared.session.folder / f"{name}-dbt"),
+            "DBT_LOG_PATH": str(shared.session.logs / f"{name}-dbt"),
+            **({"AIRFLOW_STUDENT": student} if student else {}),
+            **(self._closed(project, name) if closed else {}),
+            **extra,
+        }
+        return Airflow(shared.session, shared.postgres, name, project / "dags", environment, shared.keys)
+
+    def _closed(self, project: Path, name: str) -> dict[str, str]:
+        proxy = f"http://127.0.0.1:{self.outside_server.said['proxy']}"
+        dbt = str((project / "include" / "dbt_project").resolve())
+        folders = {f"{deployed}/include/dbt_project": dbt for deployed in DEPLOYED_PROJECTS}
+        return {
+            **GRADED,
+            "COURSE_CALLED": str(self.shared.session.folder / f"{name}-called"),
+            **dict.fromkeys(("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"), proxy),
+            **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost"),
+            **dict.fromkeys(CERTIFICATE_SETTINGS, str(self.outside / "ca.pem")),
+            **({FOLDERS: json.dumps(folders)} if namespaces.can_bind() else {}),
+        }
+
+    def stop(self) -> None:
+        """End the servers; the databases stay until the session ends."""
+        self.source.server.stop()
+        self.outside_server.stop()
+
+
+@dataclass(frozen=True)
 class Local:
     """A running Airflow with its source and warehouse, for one student."""
 
-    shared: Shared
-    source: Source
+    world: World
     airflow: Airflow
-    warehouse: str
     student: str
+
+    @property
+    def shared(self) -> Shared:
+        """What it shares with others of its session."""
+        return self.world.shared
+
+    @property
+    def source(self) -> Source:
+        """What it reads."""
+        return self.world.source
 
     @property
     def schema(self) -> str:
@@ -144,13 +369,12 @@ class Local:
 
     def connect(self) -> psycopg.Connection:
         """Open a connection to the warehouse as its administrator, which commits each statement."""
-        return self.shared.postgres.connect(self.warehouse)
+        return self.world.connect()
 
     def stop(self) -> None:
         """End the Airflow and the source; the session's other parts stay."""
         self.airflow.stop()
-        self.source.process.kill()
-        self.source.process.wait()
+        self.world.stop()
 
 
 def start(
@@ -160,77 +384,18 @@ def start(
     student: str,
     seed: str,
     name: str = "airflow",
-    rows: int = DEFAULT_ROWS,
     data: Path | None = None,
     components: Sequence[str] = COMPONENTS,
-    retry_delay: float | None = None,
 ) -> Local:
-    """Start an Airflow on a project folder.
+    """Start an Airflow on a project folder; see `World.start` and `World.airflow`.
 
-    Parameters
-    ----------
-    shared
-        What it shares with others of its session, which ends and removes all of it.
-    project
-        Holds `dags/`, and `include/dbt_project/` where its DAG uses dbt.
-    student
-        Whose schema the DAG writes to (AIRFLOW_STUDENT).
-    seed
-        What the generated months are made from.
-    name
-        Tells it from the session's other Airflows.
-    rows
-        Rows of a generated month, about.
-    data
-        A folder of real TLC files to serve in place of generated ones.
-    components
-        Of Airflow; without the DAG processor, `airflow dags reserialize` parses on demand. None, to start them later.
-    retry_delay
-        Seconds between two tries of a task, in place of what its DAG says.
-
-    Raises
-    ------
-    CourseError
-        When a part cannot start, or `data` holds an unusable file.
+    Without `components` its metadata database is made, and they are left to be started later.
     """
-    session, database = shared.session, shared.postgres
-    files = session.folder / f"{name}-source"
-    source = _start_source(session, name, files, tlc.stock(files, MONTHS, rows=rows, seed=seed, data=data))
-    warehouse = f"{WAREHOUSE}_{name}"
-    if not database.has_database(name):
-        database.create_database(name, template=postgres.TEMPLATE_DATABASE)
-    if not database.has_database(warehouse):
-        database.create_database(warehouse, owner=WAREHOUSE)
-    extra = {
-        "PATH": os.pathsep.join([str(shared.commands.folder), str(SCRIPTS), os.environ["PATH"]]),
-        "AIRFLOW_CONN_AZURE_PG": database.uri(warehouse, user=WAREHOUSE),
-        "AIRFLOW_STUDENT": student,
-        "TLC_URL": source.url,
-        "COURSE_RETRY_DELAY": "" if retry_delay is None else str(retry_delay),
-        # dbt keeps what it has parsed in its target folder, and need not parse it again for each command.
-        "DBT_TARGET_PATH": str(session.folder / f"{name}-dbt"),
-        "DBT_LOG_PATH": str(session.logs / f"{name}-dbt"),
-    }
-    airflow = Airflow(session, database, name, project / "dags", extra, shared.keys)
+    world = World.start(shared, seed=seed, name=name, data=data)
+    airflow = world.airflow(project, student=student)
+    airflow.make_database()
     if components:
         shared.commands.wait("airflow")
         airflow.start(components)
         shared.commands.wait("dbt")
-    return Local(shared, source, airflow, warehouse, student)
-
-
-def _start_source(session: Session, name: str, files: Path, months: dict[str, tlc.MonthFacts]) -> Source:
-    log = session.logs / f"{name}-requests.jsonl"
-    faults = session.folder / f"{name}-faults.json"
-    argv = [sys.executable, "-m", "autograder.airflow_local.source", "--root", str(files), "--log", str(log)]
-    argv += ["--faults", str(faults)]
-    process = session.start(f"{name}-source", argv)
-    said = session.logs / f"{name}-source.log"
-
-    def port() -> int | None:
-        with contextlib.suppress(ValueError, KeyError, IndexError):
-            return int(json.loads(said.read_text().splitlines()[0])["port"])
-        return None
-
-    session.wait_until(lambda: port() is not None, "The source", process=process, name=f"{name}-source", limit=30)
-    return Source(f"http://127.0.0.1:{port()}", months, log, faults, process)
+    return Local(world, airflow, student)

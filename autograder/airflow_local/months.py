@@ -230,6 +230,20 @@ def _repeats(keys: Array) -> Array:
     return np.setdiff1d(np.arange(len(keys)), np.unique(keys, return_index=True)[1])
 
 
+def generated(month: str, rows: int, seed: str) -> MonthFacts:
+    """Return what the file of a month would hold that `write_month` made, without making it."""
+    served = _size(month, rows, seed)
+    return MonthFacts(month, served, served - _STRAYS, real=False)
+
+
+def spoil(path: Path) -> None:
+    """Take the pickup zone from every tenth row of a file: rows that can be loaded, and that no test should let by."""
+    table = pq.read_table(path)
+    place = table.schema.get_field_index("PULocationID")
+    spoiled = pc.if_else(pa.array(np.arange(table.num_rows) % 10 == 0), None, table.column(place))
+    pq.write_table(table.set_column(place, table.schema.field(place), spoiled), path)
+
+
 def write_month(path: Path, month: str, rows: int = 2000, seed: str = "course") -> MonthFacts:
     """Write a generated month.
 

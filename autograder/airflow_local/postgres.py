@@ -91,6 +91,11 @@ class Postgres:
             connection.execute(statement.format(*map(sql.Identifier, (name, template, owner))))
             _close(connection, name)
 
+    def drop_database(self, name: str) -> None:
+        """Drop a database, if there is one of this name, whoever is connected to it."""
+        with self.connect(ADMIN) as connection:
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
 
 def start(
     session: Session, migrate: Callable[[str], None], *, state: Path = STATE, data: Path | None = None

@@ -8,8 +8,11 @@ one place that touches Airflow's internals is `reset_airflow`.
 import asyncio
 import importlib
 import os
+import runpy
 import sys
 from collections.abc import Callable
+
+from autograder.paths import ROOT
 
 AIRFLOW_MODULES = (
     "airflow.__main__",
@@ -31,8 +34,11 @@ AIRFLOW_MODULES = (
     "psycopg",
     "pyarrow.csv",
     "pyarrow.parquet",
+    "pytest",
+    "trustme",
+    "uvicorn",
 )
-"""What the commands, and the tasks of the course's DAGs, import."""
+"""What the commands, the tasks of the course's DAGs, the tests of these, and our servers import."""
 
 DBT_WARMUP = (["run"], ["test"])
 """Run once in the parent: dbt builds its parsers and validators when they are first used, for about a second."""
@@ -43,8 +49,11 @@ def airflow() -> Callable[[], int]:
     for module in AIRFLOW_MODULES:
         importlib.import_module(module)
     import httpx
+    import pytest
     from airflow.__main__ import main
     from airflow.api_fastapi.main import app
+
+    from autograder.airflow_local.commands import MODULE
 
     async def first_request() -> None:
         transport = httpx.ASGITransport(app=app)
@@ -54,7 +63,18 @@ def airflow() -> Callable[[], int]:
     asyncio.run(first_request())
 
     def run() -> int:
+        program = sys.argv[0]
+        if program == MODULE:
+            _, _, name, *arguments = sys.argv  # module -m NAME ARG…
+            sys.argv = [name, *arguments]
+            runpy.run_module(name, run_name="__main__", alter_sys=True)
+            return 0
         reset_airflow()
+        # As their own scripts see it: without our folder, which the warm parent runs in.
+        sys.path[:] = [entry for entry in sys.path if entry != str(ROOT)]
+        if program == "pytest":
+            sys.path.insert(0, os.getcwd())  # noqa: PTH109 - as `python -m pytest` does
+            return int(pytest.main())
         return main() or 0
 
     return run

@@ -19,7 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Any, Self
 
 import psutil
 
@@ -95,9 +95,13 @@ class Session:
                 keeper.communicate()
 
     def environment(self, extra: Mapping[str, str] = {}) -> dict[str, str]:
-        """Return this process's environment with the session's mark, a TMPDIR that goes with it, and `extra`."""
+        """Return this process's environment with the session's mark, a TMPDIR that goes with it, and `extra`.
+
+        Whose Airflow it is stands in `extra` or nowhere: a student's AIRFLOW_STUDENT is not passed on.
+        """
+        inherited = {name: value for name, value in os.environ.items() if name != "AIRFLOW_STUDENT"}
         # setproctitle, which Airflow calls, would write over the mark without SPT_NOENV.
-        return {**os.environ, MARK: self.mark(), "SPT_NOENV": "1", "TMPDIR": str(self.folder / "tmp"), **extra}
+        return {**inherited, MARK: self.mark(), "SPT_NOENV": "1", "TMPDIR": str(self.folder / "tmp"), **extra}
 
     def mark(self, *parts: Path) -> str:
         """Return the mark of this session's processes, or of those that belong to parts of it as well."""
@@ -132,6 +136,12 @@ class Session:
             )  # fmt: skip
         self._processes.append(process)
         return process
+
+    def end_group(self, process: subprocess.Popen[Any]) -> None:
+        """Kill a process with all of its group, which it leads."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
     def wait_until(
         self, ready: Callable[[], bool], what: str, *, process: subprocess.Popen[bytes], name: str, limit: float

@@ -19,15 +19,19 @@ import socket
 import struct
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from autograder.airflow_local import preload
+from autograder.airflow_local import namespaces, preload
 
 LENGTH = struct.Struct("!I")
 LIBC = ctypes.CDLL(None)
+FOLDERS = "COURSE_FOLDERS"
+"""Environment variable: for each path the folder that is to be there, as JSON."""
+
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -69,7 +73,7 @@ class Parent:
     def _accept(self) -> None:
         client, _ = self.listener.accept()
         try:
-            header, streams, *_ = socket.recv_fds(client, LENGTH.size, 3)
+            header, handles, *_ = socket.recv_fds(client, LENGTH.size, 5)
             (length,) = LENGTH.unpack(header)
             request = json.loads(_exactly(client, length))
         except (OSError, ValueError, struct.error):
@@ -79,12 +83,13 @@ class Parent:
             raise RuntimeError(f"the warm parent has threads and cannot fork: {threading.enumerate()}")
         child = os.fork()
         if child == 0:
+            self._become_child(client, handles[:3])
+            enter(handles[3:], request["env"])
             LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # no command outlives the parent
             LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1)  # what it starts stays beneath it, daemons too
-            self._become_child(client, streams)
             raise Child(request)
-        for stream in streams:
-            os.close(stream)
+        for handle in handles:
+            os.close(handle)
         self.clients[client] = child
         self.selector.register(client, selectors.EVENT_READ)
 
@@ -151,6 +156,18 @@ def _exactly(client: socket.socket, length: int) -> bytes:
             raise OSError("the client closed the connection")
         data += part
     return data
+
+
+def enter(handles: list[int], environment: Mapping[str, str]) -> None:
+    """Enter the client's namespaces; where it has none of its own, make the one that its environment asks for."""
+    try:
+        inside = namespaces.join(dict(zip(namespaces.KINDS, handles, strict=True)))
+        if not inside and (folders := environment.get(FOLDERS)):
+            namespaces.bind(json.loads(folders))
+    except OSError as error:
+        print(f"The paths of a deployed DAG cannot be had here ({error}): use paths in the project.", file=sys.stderr)
+    for handle in handles:
+        os.close(handle)
 
 
 def take_over(request: dict[str, Any]) -> None:

@@ -16,6 +16,8 @@ from typing import NoReturn
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
              signal.SIGWINCH, signal.SIGCONT)  # fmt: skip
 
+NAMESPACES = ("/proc/self/ns/user", "/proc/self/ns/mnt")
+
 
 def main(path: str, real: str, argv: list[str]) -> NoReturn:
     """Run `argv` in a child of the warm parent at `path`, or become the program `real`."""
@@ -30,7 +32,9 @@ def main(path: str, real: str, argv: list[str]) -> NoReturn:
     os.umask(umask)
     request = {"argv": argv, "cwd": os.getcwd(), "env": dict(os.environ), "umask": umask}  # noqa: PTH109 - quicker
     body = json.dumps(request).encode()
-    socket.send_fds(connection, [struct.pack("!I", len(body))], [0, 1, 2])
+    # The child enters the namespaces that we are in: a sandbox's, or one in which a path is another's.
+    handles = [os.open(path, os.O_RDONLY) for path in NAMESPACES]
+    socket.send_fds(connection, [struct.pack("!I", len(body))], [0, 1, 2, *handles])
 
     def pass_on(number: int, _: object) -> None:
         connection.send(bytes([number]))

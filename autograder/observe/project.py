@@ -1,8 +1,8 @@
 """From what was handed in to the one folder that is run.
 
-Contract: `write_project` copies the parts of a submission that count (`dags/`, `include/`) into an empty
-folder. A notebook's part is what its `%%writefile` cells would write, read without running anything. Where
-the submission has no dbt project, the course's stands in. `content_digest` names what such a folder holds.
+Contract: `write_project` copies the parts of a submission that count (`PARTS`) into an empty folder. A notebook's
+part is what its `%%writefile` cells would write, read without running anything. Where the submission has no dbt
+project, the course's stands in. `content_digest` names what such a folder holds, `described` tells of it.
 """
 
 import hashlib
@@ -12,11 +12,22 @@ import shlex
 import shutil
 import textwrap
 from pathlib import Path
+from typing import Any
 
 from autograder.errors import CourseError
 from autograder.paths import ASSIGNMENT, DBT_PROJECT
 
-PARTS = ("dags", "include")
+FOLDERS = ("dags", "include", "tests")
+TEXTS = ("RUNBOOK.md", "ASSIGNMENT_REPORT.md")
+PARTS = (*FOLDERS, *TEXTS)
+"""What counts of a submission; the rest stays behind."""
+
+KEPT_TEXT = 100_000
+"""Characters of a text that are kept as evidence."""
+
+LARGEST = 5_000_000
+"""Bytes of a file that is code or a text: no larger one is taken in."""
+
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", ".ipynb_checkpoints", "target", "logs", "dbt_packages")
 WRITEFILE = re.compile(r"%%(?:writefile|file) (?P<arguments>[^\n]*)\n(?P<body>.+)", re.DOTALL)
 APPEND = ("-a", "--append")
@@ -46,9 +57,12 @@ def write_project(submission: Path, into: Path) -> Path:
     (into / "dags").mkdir(parents=True, exist_ok=True)
     notebook = submission if submission.suffix == ".ipynb" else submission / f"{ASSIGNMENT}.ipynb"
     if (submission / "dags").is_dir():
-        for part in PARTS:
+        for part in FOLDERS:
             if (submission / part).is_dir():
-                shutil.copytree(submission / part, into / part, ignore=IGNORED, dirs_exist_ok=True)
+                shutil.copytree(submission / part, into / part, ignore=_left_behind, dirs_exist_ok=True)
+        for part in TEXTS:
+            if (submission / part).is_file() and not _left_behind(str(submission), [part]):
+                shutil.copyfile(submission / part, into / part)
     elif notebook.is_file():
         for path, body in written_files(notebook):
             _write(into, path, body)
@@ -62,6 +76,13 @@ def write_project(submission: Path, into: Path) -> Path:
     if not (into / "include" / "dbt_project").is_dir():
         shutil.copytree(DBT_PROJECT, into / "include" / "dbt_project", ignore=IGNORED)
     return into
+
+
+def _left_behind(folder: str, names: list[str]) -> set[str]:
+    """Return what is not copied: what tools left, links (they lead to what was not handed in), what is too large."""
+    paths = {name: Path(folder, name) for name in names}
+    large = {name for name, path in paths.items() if path.is_file() and path.stat().st_size > LARGEST}
+    return IGNORED(folder, names) | {name for name, path in paths.items() if path.is_symlink()} | large
 
 
 def _write(into: Path, path: Path, body: str) -> None:
@@ -132,9 +153,38 @@ def _written(source: str) -> tuple[Path, str, bool] | None:
 def content_digest(project: Path) -> str:
     """Return a name for what a project's parts hold; equal contents have equal names."""
     content = hashlib.sha256()
-    for path in sorted(path for part in PARTS for path in (project / part).rglob("*")):
-        relative = path.relative_to(project)
-        if path.is_file() and not IGNORED(str(path.parent), list(relative.parts)):
-            content.update(f"{relative}\0{path.stat().st_size}\0".encode())
-            content.update(path.read_bytes())
+    for path in _files(project):
+        content.update(f"{path.relative_to(project)}\0{path.stat().st_size}\0".encode())
+        content.update(path.read_bytes())
     return content.hexdigest()
+
+
+def _files(project: Path) -> list[Path]:
+    parts = [project / part for part in PARTS]
+    found = [path for part in parts for path in (part.rglob("*") if part.is_dir() else [part])]
+    return sorted(
+        path
+        for path in found
+        if path.is_file() and not IGNORED(str(path.parent), list(path.relative_to(project).parts))
+    )
+
+
+def described(project: Path) -> dict[str, Any]:
+    """Tell what was handed in: the names of files in dags/ and tests/, and the texts, cut, or None where there is none.
+
+    `unread` has the names of texts that are not text.
+    """
+    names = [str(path.relative_to(project)) for path in _files(project)]
+    found: dict[str, Any] = {
+        folder: [name.removeprefix(f"{folder}/") for name in names if name.startswith(f"{folder}/")]
+        for folder in ("dags", "tests")
+    }
+    unread = []
+    for text in TEXTS:
+        found[text] = None
+        if (project / text).is_file():
+            try:
+                found[text] = (project / text).read_text(encoding="utf-8")[:KEPT_TEXT]
+            except UnicodeDecodeError:
+                unread.append(text)
+    return {**found, "unread": unread}

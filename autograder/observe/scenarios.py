@@ -1,94 +1,145 @@
-"""What a submission is put through, and what is written down of it.
+"""What a submission's runs are put through, one after the other on one Airflow.
 
-Contract: each function takes a running `Local` and returns a part of the evidence. A scenario that cannot begin,
-because an earlier one showed that there is nothing to run, is left out; what a student's DAG does, its failing
-included, is evidence and no error.
+Contract: `play` takes a `Stage` and returns the parts of the evidence that have to do with runs. A scenario that
+cannot begin, because an earlier one showed that there is nothing to run, is left out.
 """
 
 import calendar
-from collections.abc import Callable
-from typing import Any
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 
 from autograder.airflow_api import AirflowApi
-from autograder.airflow_local.airflow import CLUSTER_POLICY
-from autograder.airflow_local.local import MONTHS, Local
-from autograder.errors import CourseError
+from autograder.airflow_local.local import MONTHS
 from autograder.observe import history, warehouse
+from autograder.observe.stage import RUN_LIMIT, Part, Stage, Told
 
 DAG_ID = "taxi_pipeline"
-RETRY_DELAY = 1.0
+RETRY_DELAY = 0.2
 """Seconds between two tries of a task in a graded run."""
 
-RUN_LIMIT = 45.0
-"""Seconds that a run of a scenario may take: 2 to 3 with the warm commands, ten times as many without."""
-
+JANUARY = MONTHS[0]
+BUSY_MONTH, DAMAGED_MONTH, FAILING_MONTH, UNPUBLISHED_MONTH = "2024-08", "2024-09", "2024-10", "2024-11"
 CUT_MONTH = "2024-03"
 CUT_AFTER_ROWS = 150
 """A load is cut at this row: well within every month, and past the first rows of a batch."""
 
-Told = Callable[[str], None]
-"""Takes a line of progress."""
+Done = Callable[[str, Part], None]
+"""Takes a scenario's name and its part of the evidence."""
 
 
-def parse(local: Local) -> dict[str, Any]:
-    """Have Airflow read the DAG files, and describe what it stored.
+def published() -> list[str]:
+    """Return the months that are published beside the backfill's: for faults, and those of a manual run today."""
+    today = datetime.now(UTC)
+    months = [today.year * 12 + today.month - 1 - back for back in range(3)]
+    return [BUSY_MONTH, DAMAGED_MONTH, *(f"{month // 12}-{month % 12 + 1:02}" for month in reversed(months))]
 
-    The first reading is of the DAG as it is written; the second, which the runs use, shortens its retry delays.
+
+def other_month(student: str, content: str) -> str:
+    """Draw a month other than January for a submission: nobody can know it, and it is always the same."""
+    number = int.from_bytes(hashlib.sha256(f"{student} {content}".encode()).digest()[:4])
+    return MONTHS[1 + number % (len(MONTHS) - 1)]
+
+
+def play(stage: Stage, wanted: Sequence[str], other: str, done: Done, told: Told) -> None:
+    """Play the scenarios that are wanted, in an order in which none disturbs the next.
+
+    Parameters
+    ----------
+    stage
+        Where; in a clean state.
+    wanted
+        Names of scenarios, each a key of the evidence.
+    other
+        The month of `other_month`.
+    done
+        Called with each part.
+    told
+        Takes lines of progress.
     """
-    api = AirflowApi(local.airflow.url)
-    local.airflow.cli("dags", "reserialize", env={"COURSE_RETRY_DELAY": ""})
-    described = history.parsed(api)
-    local.airflow.cli("dags", "reserialize")
-    for dag in history.parsed(api)["dags"].values():
-        if any(task["retry_delay"] not in (None, RETRY_DELAY) for task in dag["tasks"].values()):
-            raise CourseError("The cluster policy for graded runs had no effect.", where=str(CLUSTER_POLICY))
-    return described
-
-
-def backfill(local: Local, months: tuple[str, ...] = MONTHS, *, again: bool = False, told: Told) -> dict[str, Any]:
-    """Backfill these months as `airflow backfill create` does, one run at a time.
-
-    Returns
-    -------
-    dict
-        `runs` of the backfill; `tables` of the warehouse after it; `requests` that reached the source meanwhile;
-        `in_time`, whether all runs ended within `RUN_LIMIT` each; `refused`, what the command said if it failed.
-    """
-    api = AirflowApi(local.airflow.url)
-    asked_before = len(local.source.requests())
-    year, month = map(int, months[-1].split("-"))
-    last_day = calendar.monthrange(year, month)[1]  # a monthly schedule may name any day
-    dates = ["--from-date", f"{months[0]}-01", "--to-date", f"{months[-1]}-{last_day}"]
-    how = ["--max-active-runs", "1", *(["--reprocess-behavior", "completed"] if again else [])]
-    refused, in_time = None, False
-    try:
-        local.airflow.cli("dags", "unpause", DAG_ID)
-        local.airflow.cli("backfill", "create", "--dag-id", DAG_ID, *dates, *how)
-    except CourseError as error:
-        refused = error.what
-    else:
-        in_time = history.wait_for_backfill(
-            api,
-            DAG_ID,
-            list(months),
-            limit=RUN_LIMIT * len(months),
-            told=lambda done, of: told(f"{done} of {of} runs ended"),
-        )
-    with local.connect() as connection:
-        tables = warehouse.snapshot(connection, local.schema)
-    return {
-        "runs": history.backfill_runs(api, DAG_ID, list(months)),
-        "tables": tables,
-        "requests": local.source.requests()[asked_before:],
-        "in_time": in_time,
-        "refused": refused,
+    single: Mapping[str, Callable[[], Part]] = {
+        "january": lambda: one_run(stage, JANUARY),
+        "other_month": lambda: one_run(stage, other),
+        "busy_source": lambda: _faulty(stage, BUSY_MONTH, {"status": 503, "times": 2}),
+        "unpublished": lambda: one_run(stage, UNPUBLISHED_MONTH),
+        "damaged": lambda: _faulty(stage, DAMAGED_MONTH, {"damage": True}),
+        "manual_run": lambda: one_run(stage, None),
+        "failing_tests": lambda: one_run(stage, FAILING_MONTH),
     }
+    stage.api.pause(stage.dag_id, paused=False)
+    for name, scenario in single.items():
+        if name in wanted:
+            told(_TOLD[name])
+            part = scenario() if name == "january" else _with_before(stage, scenario)
+            done(name, part)
+            if name == "january" and not part["in_time"]:
+                return  # a pipeline that hangs would hang in each
+    if "backfill" in wanted:
+        if set(single) & set(wanted):
+            stage.clear()
+        part = backfill(stage, told=lambda line: told(f"backfill: {line}"))
+        done("backfill", part)
+        if part["in_time"] and "backfill_again" in wanted:
+            done("backfill_again", backfill(stage, again=True, told=lambda line: told(f"second backfill: {line}")))
+        if part["in_time"] and "cut_load" in wanted and (part["tables"]["raw_trips"] or {"rows": 0})["rows"]:
+            told("a load whose connection is cut")
+            done("cut_load", cut_load(stage))
 
 
-def cut_load(local: Local, told: Told) -> dict[str, Any]:
+_TOLD = {
+    "january": "one run: January 2024",
+    "other_month": "one run of another month",
+    "busy_source": "a source that is busy twice",
+    "unpublished": "a month that is not published",
+    "damaged": "a damaged file",
+    "manual_run": "a run without a logical date",
+    "failing_tests": "a month that fails its tests",
+}
+
+
+def one_run(stage: Stage, month: str | None) -> Part:
+    """Trigger one run by hand, with a month's first moment as its logical date, or with none."""
+
+    def begin(api: AirflowApi) -> history.Wanted:
+        run_id = api.trigger(stage.dag_id, f"{month}-01T00:00:00Z" if month else None)["dag_run_id"]
+        return lambda run: bool(run["dag_run_id"] == run_id)
+
+    return {"month": month, **stage.play(begin)}
+
+
+def _with_before(stage: Stage, scenario: Callable[[], Part]) -> Part:
+    with stage.world.connect() as connection:
+        before = warehouse.snapshot(connection, stage.schema)
+    return {"before": before, **scenario()}
+
+
+def _faulty(stage: Stage, month: str, fault: Mapping[str, object]) -> Part:
+    stage.world.source.fail(month, fault)
+    try:
+        return one_run(stage, month)
+    finally:
+        stage.world.source.fail(month)
+
+
+def backfill(stage: Stage, months: Sequence[str] = MONTHS, *, again: bool = False, told: Told = lambda _: None) -> Part:
+    """Backfill these months, one run at a time."""
+
+    def begin(api: AirflowApi) -> history.Wanted:
+        year, month = map(int, months[-1].split("-"))
+        last_day = calendar.monthrange(year, month)[1]  # a monthly schedule may name any day
+        first, last = f"{months[0]}-01T00:00:00Z", f"{months[-1]}-{last_day}T00:00:00Z"
+        api.create_backfill(stage.dag_id, first, last, again=again)
+        return history.of_backfill(list(months))
+
+    part = stage.play(begin, limit=RUN_LIMIT * len(months), told=lambda ended, of: told(f"{ended} of {of} runs ended"))
+    stage.close_backfill()
+    return part
+
+
+def cut_load(stage: Stage) -> Part:
     """Load one month again with every load losing its connection half-way."""
-    with local.connect() as connection:
-        before = warehouse.snapshot(connection, local.schema)
-        with warehouse.cut_loads(connection, local.schema, CUT_AFTER_ROWS):
-            after = backfill(local, (CUT_MONTH,), again=True, told=told)
-    return {"month": CUT_MONTH, "before": before, **after}
+    with stage.world.connect() as connection:
+        before = warehouse.snapshot(connection, stage.schema)
+        with warehouse.cut_loads(connection, CUT_AFTER_ROWS) as cut_at:
+            part = backfill(stage, (CUT_MONTH,), again=True)
+            return {"month": CUT_MONTH, "before": before, "cut_at": cut_at(), **part}

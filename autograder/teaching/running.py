@@ -49,7 +49,7 @@ def run_dag(
     """
     wait_for_dag(dag_id, file)
     api = AirflowApi.from_environment()
-    api.unpause(dag_id)
+    api.pause(dag_id, paused=False)
     date = f"{logical_date}T00:00:00Z" if logical_date and len(logical_date) == 10 else logical_date
     day = (date or "")[:19]
     if existing := [run for run in api.runs(dag_id) if date and (run["logical_date"] or "")[:19] == day]:

@@ -152,7 +152,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
     (project / "dags").mkdir()
     shutil.copy(DAGS / "taxi_pipeline.py", project / "dags")
     with Session.open() as session, pytest.MonkeyPatch.context() as patch:
-        local = start(Shared.start(session), project, student="ada", seed="tests", rows=100)
+        local = start(Shared.start(session), project, student="ada", seed="tests")
         for name, value in local.airflow.environment.items():
             patch.setenv(name, value)
         yield local

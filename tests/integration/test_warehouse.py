@@ -167,7 +167,7 @@ def test_a_load_loses_its_connection_half_way(
 ) -> None:
     copy(student, trips(10, "2024-02"))
     student.commit()
-    with cut_loads(admin, SCHEMA, AFTER):
+    with cut_loads(admin, AFTER):
         with pytest.raises(psycopg.OperationalError):
             load(student, trips(2 * AFTER))
         assert student.closed
@@ -183,7 +183,7 @@ def load_committing_each_row(uri: str) -> None:
 
 def test_it_is_cut_at_the_row_that_was_asked_for(warehouse_postgres: Postgres, admin: psycopg.Connection) -> None:
     """Each try, whatever it commits on the way, is cut there again."""
-    with cut_loads(admin, SCHEMA, AFTER):
+    with cut_loads(admin, AFTER):
         for attempt in (1, 2):
             with pytest.raises(psycopg.OperationalError):
                 load_committing_each_row(warehouse_postgres.uri(WAREHOUSE, user=WAREHOUSE))
@@ -191,7 +191,7 @@ def test_it_is_cut_at_the_row_that_was_asked_for(warehouse_postgres: Postgres, a
 
 
 def test_afterwards_loads_are_whole_again(warehouse_postgres: Postgres, admin: psycopg.Connection) -> None:
-    with cut_loads(admin, SCHEMA, AFTER):
+    with cut_loads(admin, AFTER):
         pass
     load_committing_each_row(warehouse_postgres.uri(WAREHOUSE, user=WAREHOUSE))
     assert rows_in(admin) == 2 * AFTER
@@ -203,7 +203,7 @@ def test_a_task_that_hangs_in_a_transaction_is_not_waited_for(
 ) -> None:
     admin.execute("SET lock_timeout = '10s'")  # to fail rather than to wait for ever
     student.execute(INSERT, trips(1)[0])
-    with cut_loads(admin, SCHEMA, AFTER):
+    with cut_loads(admin, AFTER):
         another = psycopg.connect(warehouse_postgres.uri(WAREHOUSE, user=WAREHOUSE))
         another.execute(INSERT, trips(1)[0])
     assert left_behind(admin) == set()
@@ -223,20 +223,27 @@ def test_a_task_that_hangs_in_a_transaction_is_not_waited_for(
     ids=["table made again", "table dropped", "schema dropped", "schema made again"],
 )
 def test_nothing_is_left_whatever_becomes_of_the_table(admin: psycopg.Connection, meanwhile: list[str]) -> None:
-    with cut_loads(admin, SCHEMA, AFTER):
+    with cut_loads(admin, AFTER):
         for statement in meanwhile:
             admin.execute(statement.encode())
     assert left_behind(admin) == set()
 
 
 def test_nothing_is_left_when_the_block_raises(admin: psycopg.Connection) -> None:
-    with pytest.raises(RuntimeError, match="not ours"), cut_loads(admin, SCHEMA, AFTER):
+    with pytest.raises(RuntimeError, match="not ours"), cut_loads(admin, AFTER):
         raise RuntimeError("not ours")
     assert left_behind(admin) == set()
 
 
-def test_nothing_is_left_when_there_is_no_table_to_cut(admin: psycopg.Connection) -> None:
+def test_without_a_table_nothing_is_cut_until_there_is_one(
+    warehouse_postgres: Postgres, admin: psycopg.Connection
+) -> None:
     admin.execute("DROP TABLE airflow_ada.raw_trips")
-    with pytest.raises(psycopg.errors.UndefinedTable), cut_loads(admin, SCHEMA, AFTER):
-        pass
+    with cut_loads(admin, AFTER) as cut_at:
+        assert cut_at() is None
+        admin.execute(CREATE)
+        admin.execute("ALTER TABLE airflow_ada.raw_trips OWNER TO warehouse")
+        with pytest.raises(psycopg.OperationalError):
+            load_committing_each_row(warehouse_postgres.uri(WAREHOUSE, user=WAREHOUSE))
+        assert cut_at() == AFTER
     assert left_behind(admin) == set()

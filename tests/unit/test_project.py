@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from autograder.errors import CourseError
-from autograder.observe.project import content_digest, write_project, written_files
+from autograder.observe.project import KEPT_TEXT, LARGEST, content_digest, described, write_project, written_files
 from autograder.paths import ASSIGNMENT, DBT_PROJECT, RELEASE, SOURCE
 
 DAG = "dags/taxi_pipeline.py"
+OWN_DBT = "include/dbt_project/dbt_project.yml"
 WRITE = f"%%writefile {DAG}\n"
 
 IPYTHON = """
@@ -179,13 +180,42 @@ def test_a_notebook_that_is_not_there_is_nothing_to_run(tmp_path: Path) -> None:
         write_project(tmp_path / "n.ipynb", tmp_path / "project")
 
 
-def test_a_folder_gives_its_dags_and_include_alone(tmp_path: Path) -> None:
-    handed_in = project(
-        tmp_path / "handed_in",
-        **{"include/dbt_project/dbt_project.yml": "mine", "RUNBOOK.md": "no", "tests/test_dag.py": "no"},
-    )
+def test_a_folder_gives_what_counts_of_it_alone(tmp_path: Path) -> None:
+    counts = {
+        "include/dbt_project/dbt_project.yml": "mine",
+        "tests/test_dag.py": "tests",
+        "RUNBOOK.md": "how",
+        "ASSIGNMENT_REPORT.md": "what",
+    }
+    others = {"plugins/listens.py": "no", "README.md": "no", "pytest.ini": "no"}
+    handed_in = project(tmp_path / "handed_in", **counts, **others)
     into = write_project(handed_in, tmp_path / "project")
-    assert files(into) == {DAG: "dag\n", "include/dbt_project/dbt_project.yml": "mine"}
+    assert files(into) == {DAG: "dag\n", **counts}
+
+
+def test_links_and_what_is_too_large_are_left_behind(tmp_path: Path) -> None:
+    handed_in = project(tmp_path / "handed_in", **{"dags/large.csv": "x" * (LARGEST + 1), OWN_DBT: "x"})
+    (tmp_path / "secret").write_text("not handed in")
+    for name in ("dags/link.py", "RUNBOOK.md"):
+        (handed_in / name).symlink_to(tmp_path / "secret")
+    assert files(write_project(handed_in, tmp_path / "project")) == {DAG: "dag\n", OWN_DBT: "x"}
+
+
+def test_what_was_handed_in_is_described(tmp_path: Path) -> None:
+    handed_in = project(tmp_path, **{"tests/unit/test_dag.py": "", "dags/ada/more.py": "", "RUNBOOK.md": "Hello"})
+    (handed_in / "ASSIGNMENT_REPORT.md").write_bytes(b"\xff\xfe")
+    assert described(handed_in) == {
+        "dags": ["ada/more.py", "taxi_pipeline.py"],
+        "tests": ["unit/test_dag.py"],
+        "RUNBOOK.md": "Hello",
+        "ASSIGNMENT_REPORT.md": None,
+        "unread": ["ASSIGNMENT_REPORT.md"],
+    }
+
+
+def test_a_long_text_is_cut(tmp_path: Path) -> None:
+    text = described(project(tmp_path, **{"RUNBOOK.md": "é" * (KEPT_TEXT + 1)}))["RUNBOOK.md"]
+    assert text == "é" * KEPT_TEXT
 
 
 def test_caches_are_left_behind(tmp_path: Path) -> None:
@@ -223,7 +253,7 @@ def test_a_notebook_and_the_same_folder_have_equal_digests(tmp_path: Path) -> No
 
 def test_caches_and_what_does_not_count_leave_the_digest_as_it_was(tmp_path: Path) -> None:
     before = content_digest(project(tmp_path))
-    others = ("dags/__pycache__/a.pyc", "include/dbt_project/target/run.json", "RUNBOOK.md", "orchestrated.ipynb")
+    others = ("dags/__pycache__/a.pyc", "include/dbt_project/target/run.json", "README.md", "orchestrated.ipynb")
     assert content_digest(project(tmp_path, **dict.fromkeys(others, "x"))) == before
 
 

@@ -1,0 +1,95 @@
+"""The commands of a runbook, run as they are typed.
+
+Contract: `commands` finds the first `airflow dags trigger …` and the first `airflow backfill create …` in a
+runbook's code. `try_out` runs them with bash in the project folder while the DAG is paused, and tells which runs
+Airflow made of them; these do not begin, and are gone afterwards.
+"""
+
+import contextlib
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from autograder.airflow_api import AirflowApi
+from autograder.errors import CourseError
+from autograder.observe.stage import Part, Stage
+
+KINDS = {"trigger": "airflow dags trigger", "backfill": "airflow backfill create"}
+LIMIT = 60.0
+"""Seconds that a command may take."""
+
+KEPT_OUTPUT = 3000
+
+_FENCE = re.compile(r"^ {0,3}(```+|~~~+)[^\n]*\n(.*?)^ {0,3}\1", re.DOTALL | re.MULTILINE)
+_INLINE = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
+_INDENTED = re.compile(r"^(?: {4}|\t)(.+)$", re.MULTILINE)
+
+
+def commands(runbook: str) -> dict[str, str | None]:
+    """Return the first command of each kind in the text's code that is no dry run, with its continuation lines."""
+    fences = [(match.start(), match[2]) for match in _FENCE.finditer(runbook)]
+    # What is left between the fences keeps its place in the text.
+    prose = _FENCE.sub(lambda match: " " * len(match[0]), runbook)
+    spans = [(match.start(), match[2]) for match in _INLINE.finditer(prose)]
+    indented = [(match.start(), match[1]) for match in _INDENTED.finditer(prose)]
+    code = [text for _, text in sorted(fences + spans + indented)]
+    return {kind: next(filter(None, (_command(text, words) for text in code)), None) for kind, words in KINDS.items()}
+
+
+def _command(code: str, words: str) -> str | None:
+    pattern = r"(?<![\w./-])" + r"\s+".join(words.split()) + r"\b(?:[^\n\\]|\\[^\n]|\\\n)*"
+    # A comment that names the command is no command.
+    lines = "\n".join("" if line.lstrip().startswith("#") else line for line in code.splitlines())
+    found = [match[0].strip() for match in re.finditer(pattern, lines)]
+    return next((command for command in found if "--dry-run" not in command), None)
+
+
+def try_out(stage: Stage, runbook: str | None, project: Path) -> Part:
+    """Run a runbook's commands.
+
+    Returns
+    -------
+    dict
+        For `trigger` and `backfill`: `command`, or None where the runbook has none; its exit `code`, None where it
+        did not end in time; its `output`, the end of it; the `runs` that it made; for `backfill` also their `dates`.
+    """
+    found = commands(runbook or "")
+    stage.clear()
+    stage.api.pause(stage.dag_id, paused=True)
+    try:
+        trigger = _run(stage, found["trigger"], project)
+        stage.clear()
+        backfill = _run(stage, found["backfill"], project)
+    finally:
+        stage.clear()
+    return {"trigger": trigger, "backfill": {**backfill, "dates": [run["logical_date"] for run in backfill["runs"]]}}
+
+
+def _run(stage: Stage, command: str | None, project: Path) -> dict[str, Any]:
+    if command is None:
+        return {"command": None, "code": None, "output": "", "runs": []}
+    process = subprocess.Popen(
+        ["bash", "-c", command],
+        cwd=project, env=stage.airflow.session.environment(stage.airflow.environment),
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        errors="replace", start_new_session=True,
+    )  # fmt: skip
+    try:
+        output, code = process.communicate(timeout=LIMIT)[0], process.returncode
+    except subprocess.TimeoutExpired:
+        stage.world.shared.session.end_group(process)
+        output, code = f"The command did not end within {LIMIT:.0f} s.", None
+    return {"command": command, "code": code, "output": output[-KEPT_OUTPUT:], "runs": _made(stage.api)}
+
+
+def _made(api: AirflowApi) -> list[dict[str, Any]]:
+    """Return all runs of all DAGs: there were none before the command."""
+    runs = []
+    for dag in api.dags():
+        with contextlib.suppress(CourseError):
+            runs += api.runs(dag["dag_id"])
+    return sorted(
+        ({"dag_id": run["dag_id"], "run_type": run["run_type"], "logical_date": run["logical_date"]} for run in runs),
+        key=lambda run: str(run["logical_date"]),
+    )
