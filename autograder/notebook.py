@@ -16,6 +16,7 @@ from autograder.errors import CourseError
 from autograder.observe.warehouse import snapshot
 from autograder.paths import DESK
 from autograder.teaching.exercises import exercise, hint, solution
+from autograder.teaching.inbox import notifications, wait_for_notification
 from autograder.teaching.pictures import gantt, plot_rows, task_graph
 from autograder.teaching.questions import answer, quiz
 from autograder.teaching.records import (
@@ -49,6 +50,7 @@ __all__ = [
     "import_errors",
     "latest_run",
     "next_runs",
+    "notifications",
     "plot_rows",
     "query",
     "quiz",
@@ -68,6 +70,7 @@ __all__ = [
     "wait_for_backfill",
     "wait_for_dag",
     "wait_for_import_error",
+    "wait_for_notification",
     "wait_for_runs",
     "wait_for_task",
     "xcoms",

@@ -258,14 +258,16 @@ class World:
 
     def notifications(self) -> list[dict[str, Any]]:
         """Return the notifications that came so far, oldest first."""
-        return self._outside_log("notify")
+        return read_log(self.notify_log) if self.notify_log.exists() else []
+
+    @property
+    def notify_log(self) -> Path:
+        """Where notifications are written down, once one has come."""
+        return self.outside / "notify.jsonl"
 
     def proxied(self) -> list[dict[str, Any]]:
         """Return what the proxy was asked for so far, oldest first."""
-        return self._outside_log("proxy")
-
-    def _outside_log(self, name: str) -> list[dict[str, Any]]:
-        log = self.outside / f"{name}.jsonl"
+        log = self.outside / "proxy.jsonl"
         return read_log(log) if log.exists() else []
 
     def airflow(
@@ -360,11 +362,12 @@ class Local:
 
     @property
     def notebook_environment(self) -> dict[str, str]:
-        """What a notebook needs in its environment: the Airflow, and its owner's view of the source."""
+        """What a notebook needs in its environment: the Airflow, and its owner's view of the source and the inbox."""
         return {
             **self.airflow.environment,
             "COURSE_SOURCE_FAULTS": str(self.source.faults),
             "COURSE_SOURCE_LOG": str(self.source.log),
+            "COURSE_NOTIFICATIONS": str(self.world.notify_log),
         }
 
     def connect(self) -> psycopg.Connection:
