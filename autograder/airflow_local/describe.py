@@ -110,7 +110,7 @@ def _dag(dag: Any, file: str) -> dict[str, Any]:  # noqa: ANN401 - Airflow's
             task_id: {
                 "operator": task.operator_name,
                 "downstream": sorted(task.downstream_task_ids),
-                "retries": task.retries,
+                "retries": float(task.retries),
                 "retry_delay": _seconds(task.retry_delay),
                 "trigger_rule": str(getattr(task.trigger_rule, "value", task.trigger_rule)),
             }
@@ -124,9 +124,10 @@ def _iso(moment: Any) -> str | None:  # noqa: ANN401 - a datetime of pendulum's
 
 
 def _seconds(delay: object) -> float | None:
-    if isinstance(delay, timedelta):
-        return delay.total_seconds()
-    return float(delay) if isinstance(delay, int | float) else None
+    if not isinstance(delay, timedelta):
+        return float(delay) if isinstance(delay, int | float) else None
+    seconds = delay.total_seconds()
+    return int(seconds) if seconds.is_integer() else seconds
 
 
 if __name__ == "__main__":

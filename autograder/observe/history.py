@@ -51,19 +51,24 @@ def runs(api: AirflowApi, dag_id: str, wanted: Wanted, before: Tries = MappingPr
     tasks = api.task_instances(dag_id)
     for run in found:
         run["tasks"] = [
-            {
-                "task_id": task["task_id"],
-                "state": task["state"],
-                "try_number": task["try_number"],
-                "tries": task["try_number"] - before.get(_key(task), 0),
-                "start": task["start_date"],
-                "end": task["end_date"],
-                "log": api.log_text(task) if task["state"] == "failed" else None,
-            }
+            _task(api, task, task["try_number"] - before.get(_key(task), 0))
             for task in tasks
             if task["dag_run_id"] == run["run_id"]
         ]
     return sorted(found, key=lambda run: str(run["logical_date"]))
+
+
+def _task(api: AirflowApi, task: Record, tries: int) -> dict[str, Any]:
+    return {
+        "task_id": task["task_id"],
+        "state": task["state"],
+        "try_number": task["try_number"],
+        "tries": tries,
+        # Airflow gives one that it never began, such as after a failed one, the moment in which that was settled.
+        "start": task["start_date"] if tries else None,
+        "end": task["end_date"] if tries else None,
+        "log": api.log_text(task) if task["state"] == "failed" else None,
+    }
 
 
 def _run(run: Record) -> dict[str, Any]:

@@ -5,14 +5,11 @@ runbook's code. `try_out` runs them with bash in the project folder while the DA
 Airflow made of them; these do not begin, and are gone afterwards.
 """
 
-import contextlib
 import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
-from autograder.airflow_api import AirflowApi
-from autograder.errors import CourseError
 from autograder.observe.stage import Part, Stage
 
 KINDS = {"trigger": "airflow dags trigger", "backfill": "airflow backfill create"}
@@ -52,7 +49,8 @@ def try_out(stage: Stage, runbook: str | None, project: Path) -> Part:
     -------
     dict
         For `trigger` and `backfill`: `command`, or None where the runbook has none; its exit `code`, None where it
-        did not end in time; its `output`, the end of it; the `runs` that it made; for `backfill` also their `dates`.
+        did not end in time; its `output`, the end of it; how many `runs` of the DAG it made; for `backfill` also their
+        `dates`.
     """
     found = commands(runbook or "")
     stage.clear()
@@ -61,14 +59,15 @@ def try_out(stage: Stage, runbook: str | None, project: Path) -> Part:
         trigger = _run(stage, found["trigger"], project)
         stage.clear()
         backfill = _run(stage, found["backfill"], project)
+        dates = sorted(str(run["logical_date"]) for run in stage.api.runs(stage.dag_id))
     finally:
         stage.clear()
-    return {"trigger": trigger, "backfill": {**backfill, "dates": [run["logical_date"] for run in backfill["runs"]]}}
+    return {"trigger": trigger, "backfill": {**backfill, "dates": dates}}
 
 
 def _run(stage: Stage, command: str | None, project: Path) -> dict[str, Any]:
     if command is None:
-        return {"command": None, "code": None, "output": "", "runs": []}
+        return {"command": None, "code": None, "output": "", "runs": 0}
     process = subprocess.Popen(
         ["bash", "-c", command],
         cwd=project, env=stage.airflow.session.environment(stage.airflow.environment),
@@ -80,16 +79,9 @@ def _run(stage: Stage, command: str | None, project: Path) -> dict[str, Any]:
     except subprocess.TimeoutExpired:
         stage.world.shared.session.end_group(process)
         output, code = f"The command did not end within {LIMIT:.0f} s.", None
-    return {"command": command, "code": code, "output": output[-KEPT_OUTPUT:], "runs": _made(stage.api)}
-
-
-def _made(api: AirflowApi) -> list[dict[str, Any]]:
-    """Return all runs of all DAGs: there were none before the command."""
-    runs = []
-    for dag in api.dags():
-        with contextlib.suppress(CourseError):
-            runs += api.runs(dag["dag_id"])
-    return sorted(
-        ({"dag_id": run["dag_id"], "run_type": run["run_type"], "logical_date": run["logical_date"]} for run in runs),
-        key=lambda run: str(run["logical_date"]),
-    )
+    return {
+        "command": command,
+        "code": code,
+        "output": output[-KEPT_OUTPUT:],
+        "runs": len(stage.api.runs(stage.dag_id)),
+    }

@@ -128,8 +128,8 @@ def test_the_evidence_that_unit_tests_judge_has_the_real_ones_shape(observe: Obs
 
 
 def alike(real: Any, synthetic: Any, where: str = "evidence") -> None:
-    """Assert that two documents have the same keys and types; null stands for any type."""
-    if real is None or synthetic is None:
+    """Assert that two documents have the same keys and types; null stands for any type, and months are data."""
+    if real is None or synthetic is None or where.endswith(".months"):
         return
     assert type(real) is type(synthetic), where
     if isinstance(real, dict):
