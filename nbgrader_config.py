@@ -5,6 +5,11 @@ Beware: `nbgrader autograde` runs what students wrote in your account, without a
 
 from pathlib import Path
 
+from nbgrader.converters import Autograde
+from nbgrader.preprocessors import SaveAutoGrades
+
+from autograder.grading.preprocessors import SaveGrades
+
 c = get_config()  # noqa: F821 - nbgrader provides it
 
 c.CourseDirectory.course_id = "orchestration-week"
@@ -22,6 +27,11 @@ c.OverwriteCells.add_missing_cells = True
 # A warning from a student's own code must not cost the points of the cell that it appears in.
 c.IgnorePattern.enabled = True
 c.IgnorePattern.pattern = r"Warning\b"
+
+# What the checker could not check is marked for a grade by hand, and is no silent 0.
+c.Autograde.autograde_preprocessors = [
+    SaveGrades if step is SaveAutoGrades else step for step in Autograde.autograde_preprocessors.default()
+]
 
 # What lies beside a source notebook is the teacher's: its text twin, and what running it there wrote. It must
 # neither be released nor replace what students hand in. By the whole path, as nbgrader spells it: a bare name

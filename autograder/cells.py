@@ -2,8 +2,10 @@
 
 Contract: the folder that the notebook runs in is the student's project. `check()` has it run in processes of
 their own, once for as long as the files stay the same, prints this check's feedback, and raises a short
-`NotPassedError` unless the check passed. It returns nothing and writes nothing to stderr: nbgrader reads a
-returned value as the grade, and gives no points for a cell that wrote to stderr. Importing it is quick.
+`NotPassedError` unless the check passed. Without a check's id it shows all in a table. While nbgrader grades, all
+checks are judged; before, in JupyterLab or by `nbgrader validate`, only the visible ones: another one's cell says
+that it is checked at grading, and neither passes nor fails. It returns nothing and writes nothing to stderr: nbgrader
+reads a returned value as the grade, and gives no points for a cell that wrote to stderr. Importing it is quick.
 """
 
 import os
@@ -11,15 +13,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from autograder.checks.feedback import NOTEBOOK, OUTCOMES, render, render_hint
+from autograder.checks.feedback import NOTEBOOK, OUTCOMES, render, render_hidden, render_hint
 from autograder.checks.verdict import Verdict
 from autograder.errors import CourseError
 from autograder.manifest import Check, Course, load
-from autograder.observe.client import evidence_for
+from autograder.observe.client import Extent, evidence_for
 from autograder.observe.project import content_digest
 
-Observe = Callable[[Path, str], dict[str, Any]]
+Observe = Callable[[Path, str, Extent], dict[str, Any]]
 Judge = Callable[[dict[str, Any]], Sequence[Verdict]]
+
+READ = ("minimum.dag-loads", "minimum.schedule", "minimum.task-order")
+"""The checks that need no run: reading the DAG file answers them at once."""
+
+NO_NAME = (
+    'AIRFLOW_STUDENT is not set, so your name is "default" here, and your schema airflow_default, as everybody\'s who '
+    "has not set it. Begin with it: AIRFLOW_STUDENT=ada ./course lab, and the same with ./course check."
+)
 
 
 class NotPassedError(AssertionError):
@@ -30,13 +40,17 @@ class NotPassedError(AssertionError):
         return [str(self)]
 
 
+class CouldNotCheckError(NotPassedError):
+    """The checker failed, not the student: nbgrader's gradebook marks the cell for a grade by hand."""
+
+
 class Checks:
     """Checks of the project in a folder.
 
     Parameters
     ----------
     observe
-        Gives the evidence for a project folder and a student.
+        Gives the evidence for a project folder and a student, of what a check or a grade needs.
     judge
         Gives the verdicts on the evidence.
     course
@@ -45,26 +59,43 @@ class Checks:
 
     def __init__(self, observe: Observe, judge: Judge, course: Course) -> None:
         self._observe, self._judge, self._course = observe, judge, course
-        self._known: dict[str, dict[str, Verdict] | CourseError] = {}
+        self._known: dict[tuple[str, Extent], dict[str, Verdict] | CourseError] = {}
         self._told_failure: set[tuple[str, str]] = set()
 
-    def check(self, check_id: str) -> None:
-        """Print a check's feedback.
+    def check(self, check_id: str | None = None) -> None:
+        """Print a check's feedback, or show all checks in a table.
 
         Raises
         ------
         NotPassedError
-            Unless the check passed.
+            Unless the check passed; `CouldNotCheckError` where the fault is ours.
         """
+        if check_id is None:
+            self._show_all()
+            return
         check = self._course.check(check_id)
+        if not grading() and not check.visible:
+            print(render_hidden(check, NOTEBOOK))
+            return
         verdict = self._verdict(check)
         print(render(verdict, check, NOTEBOOK))
         if verdict.verdict != "pass":
-            raise NotPassedError(f"{OUTCOMES[verdict.verdict]}: {check.id}. What to do is told above.")
+            error = CouldNotCheckError if verdict.verdict == "could_not_check" else NotPassedError
+            raise error(f"{OUTCOMES[verdict.verdict]}: {check.id}. What to do is told above.")
 
     def hint(self, check_id: str, number: int = 1) -> None:
         """Print one of a check's hints."""
         print(render_hint(self._course.check(check_id), number, NOTEBOOK))
+
+    def _show_all(self) -> None:
+        from IPython.display import display
+
+        from autograder.checks.page import Page
+
+        checks = [check for check in self._course.checks if grading() or check.visible]
+        # The last one first: what it needs to be observed answers the others too.
+        verdicts = {check.id: self._verdict(check) for check in reversed(checks)}
+        display(Page([verdicts[check.id] for check in checks], self._course))  # type: ignore[no-untyped-call]
 
     def _verdict(self, check: Check) -> Verdict:
         verdicts = self._verdicts(check)
@@ -77,27 +108,44 @@ class Checks:
     def _verdicts(self, check: Check) -> dict[str, Verdict] | CourseError:
         project, student = Path.cwd(), student_name()
         content = f"{student} {content_digest(project)}"
+        extent: Extent = "all" if grading() else "parse" if check.id in READ else "visible"
+        known = self._known
+        if extent == "parse" and (content, "visible") in known:
+            extent = "visible"
         # A failure of ours is not tried again for the next check's cell, which would take as long and fail
         # alike, but for the second run of the same cell.
-        if isinstance(self._known.get(content), CourseError) and (content, check.id) in self._told_failure:
-            del self._known[content]
-        if content not in self._known:
-            print("Running your pipeline on an Airflow of its own. The first time takes minutes.", flush=True)
-            try:
-                self._known[content] = {one.id: one for one in self._judge(self._observe(project, student))}
-            except CourseError as error:
-                self._known[content] = error
-            except Exception as error:  # a mistake in our rules must not look like one of the student's
-                self._known[content] = CourseError(f"The checker broke: {type(error).__name__}: {error}.")
-        known = self._known[content]
-        if isinstance(known, CourseError):
+        if isinstance(known.get((content, extent)), CourseError) and (content, check.id) in self._told_failure:
+            del known[content, extent]
+        if (content, extent) not in known:
+            known[content, extent] = self._run(project, student, extent)
+        found = known[content, extent]
+        if isinstance(found, CourseError):
             self._told_failure.add((content, check.id))
-        return known
+        return found
+
+    def _run(self, project: Path, student: str, extent: Extent) -> dict[str, Verdict] | CourseError:
+        if extent != "all" and student == "default":
+            print(f"{NO_NAME}\n", flush=True)
+        if extent == "parse":
+            print("Reading your DAG on an Airflow of its own. It takes seconds.", flush=True)
+        else:
+            print("Running your pipeline on an Airflow of its own. The first time takes a minute or two.", flush=True)
+        try:
+            return {one.id: one for one in self._judge(self._observe(project, student, extent))}
+        except CourseError as error:
+            return error
+        except Exception as error:  # a mistake in our rules must not look like one of the student's
+            return CourseError(f"The checker broke: {type(error).__name__}: {error}.")
+
+
+def grading() -> bool:
+    """Return whether nbgrader grades: then all checks are judged."""
+    return os.environ.get("NBGRADER_EXECUTION") == "autograde"
 
 
 def student_name() -> str:
     """Return whose project this is: the folder's owner while nbgrader grades, AIRFLOW_STUDENT otherwise."""
-    if os.environ.get("NBGRADER_EXECUTION") == "autograde":
+    if grading():
         return Path.cwd().parent.name  # autograded/<student>/<assignment>
     return os.environ.get("AIRFLOW_STUDENT") or "default"
 

@@ -10,7 +10,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, NoReturn
@@ -19,6 +18,8 @@ import typer
 
 from autograder.console import err, out, show_error, table
 from autograder.errors import CourseError
+from autograder.manifest import DAG_FILE
+from autograder.observe.client import Extent
 from autograder.paths import ROOT
 
 app = typer.Typer(
@@ -182,37 +183,63 @@ def observe(
     output: Annotated[
         Path, typer.Option("-o", "--output", callback=_writable, help="Where to write the evidence, as JSON.")
     ],
+    extent: Annotated[
+        Extent, typer.Option(help="How much is played: the file is read, a student's own check, or all.")
+    ] = "all",
 ) -> None:
     """Run a submission on a real Airflow, and write down what happened."""
-    _write_json(output, _evidence(folder, student))
+    from autograder import checking
+
+    _write_json(output, checking.observe(folder, student, extent))
 
 
 @app.command()
 def judge(
-    evidence: Annotated[Path, typer.Argument(help="What `course observe` wrote.")], json_file: Json = None
+    evidence: Annotated[list[Path], typer.Argument(help="What `course observe` wrote: files, or folders of them.")],
+    json_file: Json = None,
 ) -> None:
-    """Judge evidence: each check's verdict, and the points of each tier."""
-    from autograder.observe.evidence import VERSION
+    """Judge evidence: each check's verdict, and the points of each tier; of several documents, a line each."""
+    from autograder import checking
 
-    try:
-        document = json.loads(evidence.read_text())
-        if not isinstance(document, dict) or document.get("version") != VERSION:
-            raise ValueError(f"it is not a document of version {VERSION}")
-    except (OSError, ValueError) as error:
-        raise CourseError(
-            f"This is not evidence: {error}.", where=str(evidence), todo="Make it with ./course observe."
-        ) from error
-    _tell(document, None, json_file)
+    documents = checking.judged_files(evidence)
+    one = len(evidence) == 1 and not evidence[0].is_dir()
+    _write_json(json_file, documents[0] if one else documents)
+    if one:
+        checking.tell_document(documents[0])
+    else:
+        tiers = list(documents[0]["tiers"])
+        rows = [[d["student"], *(_points(d["tiers"][tier]) for tier in tiers), _points(d)] for d in documents]
+        table("Points", ["student", *tiers, "total"], rows)
+    _exit_unless_passed(documents)
 
 
 @app.command()
 def check(
     name: Annotated[str | None, typer.Argument(help="A check, such as minimum.dag-loads, or a tier.")] = None,
     folder: Annotated[Path, typer.Option(help="The submission: a notebook, or a folder with dags/.")] = Path(),
+    watch: Annotated[bool, typer.Option("--watch", help="Check again whenever a file is saved.")] = False,
     json_file: Json = None,
 ) -> None:
     """Say how far a submission is, why, and what to do next."""
-    _tell(_evidence(folder, os.environ.get("AIRFLOW_STUDENT") or "default"), name, json_file)
+    from autograder import checking
+
+    if watch:
+        checking.watch(folder, name)
+        return
+    result = checking.check(folder, name)
+    _write_json(json_file, result)
+    _exit_unless_passed([result])
+
+
+@app.command()
+def solution(
+    file: Annotated[str, typer.Argument(help="Which file of it.")] = DAG_FILE,
+    folder: Annotated[Path, typer.Option(help="Your submission: a notebook, or a folder with dags/.")] = Path(),
+) -> None:
+    """Show the reference solution, once all visible checks of yours pass."""
+    from autograder import checking
+
+    out.print(checking.solution(folder, file), markup=False, soft_wrap=True, end="")
 
 
 @app.command()
@@ -309,40 +336,12 @@ def main() -> NoReturn:
     sys.exit(0)
 
 
-def _evidence(submission: Path, student: str) -> dict[str, Any]:
-    """Run a submission, or find what an earlier run of the same wrote down."""
-    from autograder.observe.evidence import observed
-    from autograder.observe.project import write_project
-
-    with tempfile.TemporaryDirectory(prefix="course-project-") as folder:
-        return observed(write_project(submission, Path(folder)), student, told=lambda line: err.print(f"  {line}"))
-
-
-def _tell(evidence: dict[str, Any], name: str | None, json_file: Path | None) -> None:
-    """Print the verdicts on a submission, or on one check or tier of it; exit 1 unless all of these pass."""
-    from autograder.checks import judge as judged
-    from autograder.checks.feedback import TERMINAL, render, summary
-    from autograder.manifest import load
-
-    course = load()
-    verdicts = judged(evidence, course)
-    asked = [one for one in verdicts if name in (None, one.id, course.check(one.id).tier)]
-    if not asked:
-        course.check(name or "")  # says which there are
-    for verdict in asked:
-        out.print(render(verdict, course.check(verdict.id), TERMINAL) + "\n", markup=False, soft_wrap=True)
-    out.print(summary(verdicts, course), markup=False)
-    tiers = {
-        tier.id: {
-            "score": sum(one.earned for one in verdicts if course.check(one.id).tier == tier.id),
-            "max_score": sum(check.points for check in course.checks_of(tier.id)),
-        }
-        for tier in course.tiers
-    }
-    scores = {key: sum(tier[key] for tier in tiers.values()) for key in ("score", "max_score")}
-    checks = [vars(verdict) for verdict in verdicts]
-    _write_json(json_file, {"student": evidence["student"], **scores, "tiers": tiers, "checks": checks})
-    if any(verdict.verdict != "pass" for verdict in asked):
+def _exit_unless_passed(documents: list[dict[str, Any]]) -> None:
+    """Exit with 2 where a check could not be made, and with 1 where one has not passed."""
+    outcomes = {check["verdict"] for document in documents for check in document["checks"]}
+    if "could_not_check" in outcomes:
+        raise typer.Exit(2)
+    if outcomes - {"pass"}:
         raise typer.Exit(1)
 
 

@@ -138,4 +138,9 @@ def _grades(progress: Progress, shared: Shared) -> dict[str, Grade]:
         with progress.step(f"observe_{student}", f"Running the {student} submission on an Airflow") as step:
             observed(write_project(submission, folder / student), student, shared=shared, told=step.told)
     with progress.step("grade", "Grading both with nbgrader"):
-        return grade(SUBMISSIONS, folder / "grading")
+        grades = grade(SUBMISSIONS, folder / "grading")
+    if unchecked := [
+        f"{check.id} of {one.student}" for one in grades.values() for check in one.checks if check.unchecked
+    ]:
+        raise CourseError(f"The checker could not check {', '.join(unchecked)}.", where=str(shared.session.logs))
+    return grades

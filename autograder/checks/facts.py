@@ -11,6 +11,7 @@ from typing import Any
 from autograder.checks.rules import TABLES, TASKS, Evidence
 
 SERVED = (200, 206)
+BEGAN = ("running", "success", "failed", "up_for_retry", "up_for_reschedule", "deferred", "restarting")
 
 
 def dag(evidence: Evidence) -> dict[str, Any]:
@@ -57,6 +58,11 @@ def state(run: dict[str, Any], name: str) -> str | None:
     """Return the state of one task of the pipeline in a run: of a mapped task the worst."""
     states = [task["state"] for task in instances(run, name)]
     return next((one for one in states if one != "success"), states[0] if states else None)
+
+
+def ran(run: dict[str, Any], name: str) -> bool:
+    """Return whether a task of the pipeline began its work; one that only waited has times of its own, too."""
+    return any(task["state"] in BEGAN for task in instances(run, name))
 
 
 def green(run: dict[str, Any]) -> bool:

@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from autograder.checks.report import progress, so_far
 from autograder.checks.verdict import Outcome, Verdict
 from autograder.manifest import HINTS, Check, Course
 
@@ -81,7 +82,7 @@ def render(verdict: Verdict, check: Check, place: Place) -> str:
         lines += _field("Hint", place.hint.format(id=check.id, number=1))
         lines += _field("Chapter", f"{check.chapter.id}, {check.chapter.title}: {check.chapter.file}")
     if verdict.log:
-        lines += ["", "Log of " + verdict.log.partition("\n")[0], *_log(verdict.log.partition("\n")[2])]
+        lines += ["", verdict.log.partition("\n")[0], *_log(verdict.log.partition("\n")[2])]
     return "\n".join(lines)
 
 
@@ -112,17 +113,23 @@ def render_hint(check: Check, number: int, place: Place) -> str:
     return "\n".join([f"Hint {number} of {HINTS} for {check.id}", *hint, after])
 
 
-def summary(verdicts: Sequence[Verdict], course: Course) -> str:
-    """Tell how far a submission is: each tier's points, and its checks in a line each."""
+def summary(verdicts: Sequence[Verdict], course: Course, place: Place) -> str:
+    """Tell how far a submission is: each tier's points, its checks in a line each, and what is left for grading."""
+    run = {verdict.id: verdict for verdict in verdicts}
     lines = []
-    by_id = {verdict.id: verdict for verdict in verdicts}
     for tier in course.tiers:
-        told = [by_id[check.id] for check in course.checks_of(tier.id)]
+        checks = course.checks_of(tier.id)
+        told = [run[check.id] for check in checks if check.id in run]
         earned, points = sum(verdict.earned for verdict in told), sum(verdict.points for verdict in told)
         passed = sum(verdict.verdict == "pass" for verdict in told)
-        lines.append(f"{tier.title}: {earned} of {points} points, {passed} of {len(told)} checks pass")
-        lines += [f"  {OUTCOMES[verdict.verdict]:<{_LABEL}} {verdict.id}" for verdict in told]
-    return "\n".join(lines)
+        of = f"{earned} of {points} points, {passed} of {len(told)} checks pass" if told else "all at grading"
+        lines.append(f"{tier.title}: {of}")
+        for check in checks:
+            if check.id in run:
+                lines.append(f"  {OUTCOMES[run[check.id].verdict]:<{_LABEL}} {check.id}")
+            else:
+                lines.append(f"  {AT_GRADING:<{_LABEL}} {check.id:<24} {place.hint.format(id=check.id, number=1)}")
+    return "\n".join([*lines, "", progress(verdicts, course), so_far(verdicts, course)])
 
 
 def _next(verdict: Verdict, check: Check, place: Place) -> str:

@@ -84,7 +84,13 @@ def _not_imported(error: dict[str, str]) -> Finding:
         )
         return Finding(False, message, LOADED, seen, cause, f"{file}, line {line[-1] if line else '?'}")
     return Finding(
-        False, f"Airflow cannot import {file}, so the DAG is missing.", LOADED, last, None, file, f"{file}:\n{text}"
+        False,
+        f"Airflow cannot import {file}, so the DAG is missing.",
+        LOADED,
+        last,
+        None,
+        file,
+        f"The import of {file}:\n{text}",
     )
 
 
@@ -186,7 +192,7 @@ def runbook(evidence: Evidence) -> Finding:
         if one["code"] != 0 or not one["runs"] or (name == "backfill" and not made.issuperset(months)):
             ended = "did not end" if one["code"] is None else f"ended with code {one['code']}"
             seen = f"{ended}, and made {one['runs'] or 'no'} runs" + (f": {', '.join(sorted(made))}" if made else "")
-            log = f"what the command said:\n{one['output']}" if one["output"].strip() else ""
+            log = f"What the command said:\n{one['output']}" if one["output"].strip() else ""
             return Finding(False, f"The {name} command does not work as typed.", expected, seen, None, file, log)
     return Finding(True, "The four sections are written, and both commands work as typed.", where=file)
 

@@ -7,6 +7,7 @@ from autograder.checks.facts import (
     green,
     instances,
     only_run,
+    ran,
     rows,
     served,
     state,
@@ -15,7 +16,15 @@ from autograder.checks.facts import (
     unchanged,
 )
 from autograder.checks.rules import TABLES, TASKS, CannotTellError, Evidence, Finding, check
-from autograder.checks.texts import first_log, months_table, out_of_time, requests_table, rows_table, states_table
+from autograder.checks.texts import (
+    first_log,
+    months_table,
+    out_of_time,
+    requests_table,
+    rows_table,
+    states_table,
+    tries,
+)
 
 JANUARY = "2024-01"
 ALL_GREEN = ", ".join(f"{task} success" for task in TASKS)
@@ -116,8 +125,8 @@ def retries(evidence: Evidence) -> Finding:
         raise CannotTellError(f"Airflow made no run on a busy source: {busy['refused']}")
     run = only_run(busy)
     if not green(run):
-        tries = max((task["tries"] for task in instances(run, TASKS[0])), default=0)
-        seen = f"{written}\n{tries} tries\n{states_table([run])}"
+        count = max((task["tries"] for task in instances(run, TASKS[0])), default=0)
+        seen = f"{written}\n{tries(count)}\n{states_table([run])}"
         message = "The source answered 503 twice, which passes, and the run did not get through it."
         return Finding(False, message, expected, seen, out_of_time(busy), where, first_log(busy))
     if not ingest["retries"]:
@@ -137,14 +146,14 @@ def failure_gate(evidence: Evidence) -> Finding:
         month = scenario["month"]
         where = f"DAG {evidence['dag_id']}, the run of {month}, whose file {what}"
         run = _run(scenario, what)
-        ran = [task for task in TASKS[1:] if any(one["start"] for one in instances(run, task))]
+        began = [task for task in TASKS[1:] if ran(run, task)]
         expected = f"{month} failed: {TASKS[0]} failed, dbt_run and dbt_test not run; no row changed"
         seen = states_table([run])
         if run["state"] != "failed":
             message = f"The file of {month} {what}, and yet the run is {run['state']}."
             return Finding(False, message, expected, seen, out_of_time(scenario), where)
-        if ran:
-            message = f"The file of {month} {what}, and yet {' and '.join(ran)} ran."
+        if began:
+            message = f"The file of {month} {what}, and yet {' and '.join(began)} ran."
             return Finding(False, message, expected, seen, None, where, first_log(scenario))
         if not unchanged(scenario["before"], scenario["tables"]):
             table = next(one for one in TABLES if content(scenario["before"], one) != content(scenario["tables"], one))

@@ -74,7 +74,7 @@ def own_tests(evidence: Evidence) -> Finding:
     counted = f"{own['passed']} passed, {own['failed']} failed, {own['errors']} errors"
     if own["code"] != 0 or not own["passed"]:
         ended = "pytest did not end" if own["code"] is None else f"pytest ended with code {own['code']}"
-        log = f"what pytest said:\n{own['output']}" if own["output"].strip() else ""
+        log = f"What pytest said:\n{own['output']}" if own["output"].strip() else ""
         return Finding(
             False, "The tests do not pass on your own DAG.", "all tests pass, and there is one at least",
             f"{ended}: {counted}", None, "tests/, on your DAG", log,

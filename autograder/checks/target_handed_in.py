@@ -53,7 +53,7 @@ def shared_deploy(evidence: Evidence) -> Finding:
     dag_id = shared["dag_id"]
     errors = [error["text"].strip() for error in shared["parsed"]["import_errors"]]
     if dag_id is None:
-        log = f"the import:\n{errors[0]}" if errors else ""
+        log = f"The import of your file:\n{errors[0]}" if errors else ""
         seen = errors[0].splitlines()[-1] if errors else "no DAG"
         return Finding(False, "The shared Airflow finds no DAG of yours.", expected, seen, None, where, log)
     if dag_id != wanted:

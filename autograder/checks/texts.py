@@ -56,7 +56,7 @@ def month_of(run: dict[str, Any]) -> str:
 def first_log(scenario: Evidence) -> str:
     """Return the end of the first failed task's log, headed by where it is from; empty when none failed."""
     for run, task in logs(scenario):
-        return f"{task['task_id']}, {month_of(run)}, after {task['tries']} tries:\n{task['log']}"
+        return f"Log of {task['task_id']}, {month_of(run)}, after {tries(task['tries'])}:\n{task['log']}"
     return ""
 
 
@@ -65,3 +65,8 @@ def out_of_time(scenario: Evidence) -> str | None:
     if scenario["in_time"] or scenario["refused"]:
         return None
     return "The checker waited for minutes, and gave up: a task waits, or hangs."
+
+
+def tries(count: int) -> str:
+    """Write how often something was tried."""
+    return "1 try" if count == 1 else f"{count} tries"

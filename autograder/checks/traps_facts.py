@@ -7,9 +7,9 @@ from autograder.checks.facts import (
     asked,
     dag,
     green,
-    instances,
     months_near,
     named,
+    ran,
     rows,
     served,
     state,
@@ -222,9 +222,7 @@ def trigger_rule(evidence: Evidence, _: str) -> bool:
     }
     runs = [*_bad_files(evidence), *evidence["failing_tests"]["runs"]]
     after_failed = [
-        run
-        for run in runs
-        if state(run, TASKS[0]) == "failed" and any(t["start"] for name in TASKS[1:] for t in instances(run, name))
+        run for run in runs if state(run, TASKS[0]) == "failed" and any(ran(run, name) for name in TASKS[1:])
     ]
     hidden = [run for run in runs if run["state"] == "success" and any(t["state"] == "failed" for t in run["tasks"])]
     return bool(after_failed and rules != {"all_success"}) or bool(hidden)

@@ -17,12 +17,13 @@ from autograder.paths import SOURCE
 
 @dataclass(frozen=True)
 class CheckGrade:
-    """The points that one check gave."""
+    """The points that one check gave; `unchecked` where the checker failed, and a person is to grade it."""
 
     id: str
     tier: str
     score: float
     max_score: float
+    unchecked: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def _grade(student: str, made: CourseFolder, rows: Sequence[Row], course: Course
     checks = []
     for check in course.checks:
         row = by_grade_id[check.grade_id]
-        checks.append(CheckGrade(check.id, check.tier, row["score"], row["max_score"]))
+        checks.append(CheckGrade(check.id, check.tier, row["score"], row["max_score"], row["needs_manual_grade"]))
     tiers = {
         tier.id: (
             sum(check.score for check in checks if check.tier == tier.id),

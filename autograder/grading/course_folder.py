@@ -31,6 +31,7 @@ class Row(TypedDict):
     grade_id: str
     score: float
     max_score: float
+    needs_manual_grade: bool
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,12 @@ def _grades(api: NbGraderAPI, assignment: str, student: str) -> list[dict[str, A
     with Gradebook(api.coursedir.db_url, api.coursedir.course_id) as gradebook:
         submission = gradebook.find_submission(assignment, student)
         return [
-            {"grade_id": grade.name, "score": grade.score, "max_score": grade.max_score}
+            {
+                "grade_id": grade.name,
+                "score": grade.score,
+                "max_score": grade.max_score,
+                "needs_manual_grade": grade.needs_manual_grade,
+            }
             for notebook in submission.notebooks
             for grade in notebook.grades
         ]

@@ -10,11 +10,14 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from autograder import child
 from autograder.errors import CourseError
 from autograder.paths import ROOT
+
+Extent = Literal["parse", "visible", "all"]
+"""How much is played: the DAG is only read; what a student's own check needs; what a grade needs."""
 
 OBSERVE = (sys.executable, "-m", "autograder", "observe")
 
@@ -23,7 +26,12 @@ LIMIT_S = 840
 
 
 def evidence_for(
-    project: Path, student: str, *, command: Sequence[str] = OBSERVE, limit_s: float = LIMIT_S
+    project: Path,
+    student: str,
+    extent: Extent = "all",
+    *,
+    command: Sequence[str] = OBSERVE,
+    limit_s: float = LIMIT_S,
 ) -> dict[str, Any]:
     """Return what happened when a submission was run; it is run now unless that is on record.
 
@@ -33,6 +41,8 @@ def evidence_for(
         The folder that holds dags/.
     student
         Whose it is; names the schema that it writes to.
+    extent
+        How much is played.
     command
         The program that observes, without its arguments.
     limit_s
@@ -46,7 +56,7 @@ def evidence_for(
     """
     with tempfile.TemporaryDirectory(prefix="course-evidence-") as folder:
         evidence, output = Path(folder) / "evidence.json", Path(folder) / "output.txt"
-        arguments = [str(project.resolve()), "--student", student, "-o", str(evidence)]
+        arguments = [str(project.resolve()), "--student", student, "--extent", extent, "-o", str(evidence)]
         try:
             # In our folder: `-m` looks in the working folder first, and that is not to be the student's.
             code = child.run([*command, *arguments], cwd=ROOT, output=output, limit_s=limit_s)

@@ -75,6 +75,7 @@ def grades(source: Path, release: Path, folder: Path, tmp_path_factory: pytest.T
             "project": project,
             "warns": answered(release, handed_in / "warns.ipynb", ANSWER + both, warn_in_every_cell),
             "deleted": answered(release, handed_in / "deleted.ipynb", ANSWER + both, delete_last),
+            "unchecked": answered(release, handed_in / "unchecked.ipynb", ANSWER + json.dumps({"broken": True})),
         },
         folder,
         source=source,
@@ -91,6 +92,7 @@ def grades(source: Path, release: Path, folder: Path, tmp_path_factory: pytest.T
         ("project", 2, 3),
         ("warns", 2, 3),
         ("deleted", 2, 3),
+        ("unchecked", 0, 0),
     ],
 )
 def test_each_submission_gets_what_it_earned(
@@ -103,6 +105,12 @@ def test_each_submission_gets_what_it_earned(
         ("minimum.loads", minimum),
         ("target.rows", target),
     ]
+
+
+def test_what_could_not_be_checked_is_for_a_person_to_grade(grades: dict[str, Grade]) -> None:
+    assert {student: {check.unchecked for check in one.checks} for student, one in grades.items()} == {
+        student: {student == "unchecked"} for student in grades
+    }
 
 
 def test_a_submission_is_observed_once_and_under_its_own_name(grades: dict[str, Grade], folder: Path) -> None:

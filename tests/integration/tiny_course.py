@@ -29,7 +29,9 @@ COURSE = Course(
     (Tier("minimum", "Minimum"), Tier("target", "Target")),
     (
         Check("minimum.loads", "minimum", 2, "It loads.", "The file.", _CHAPTER, ("a", "b", "c")),
-        Check("target.rows", "target", 3, "The rows are right.", "The table.", _CHAPTER, ("a", "b", "c")),
+        Check(
+            "target.rows", "target", 3, "The rows are right.", "The table.", _CHAPTER, ("a", "b", "c"), visible=False
+        ),
     ),
 )
 
@@ -82,6 +84,7 @@ def _observe() -> None:
     parser = ArgumentParser()
     parser.add_argument("project", type=Path)
     parser.add_argument("--student")
+    parser.add_argument("--extent")
     parser.add_argument("-o", type=Path)
     told = parser.parse_args()
     print("noise")
@@ -93,6 +96,8 @@ def _observe() -> None:
         evidence = json.loads("".join(line for line in lines if not line.startswith("#")))
     except ValueError:
         evidence = {"passed": []}
+    if evidence.get("broken"):
+        sys.exit("Postgres did not start.")
     told.o.write_text(json.dumps(evidence))
 
 

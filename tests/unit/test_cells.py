@@ -1,5 +1,6 @@
 """Does a grade cell's call print, raise and remember as nbgrader and the student need it to?"""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from autograder.cells import Checks, NotPassedError, student_name
+from autograder.cells import Checks, CouldNotCheckError, NotPassedError, student_name
 from autograder.checks.verdict import Verdict
 from autograder.errors import CourseError
 from autograder.manifest import Chapter, Check, Course, Tier
@@ -18,18 +19,20 @@ from autograder.paths import ROOT
 CHAPTER = Chapter("05", "notebooks/05_backfills.ipynb", "Backfills", 60)
 LOADS = Check("minimum.loads", "minimum", 2, "It loads.", "The file.", CHAPTER, ("a", "b", "c"))
 RUNS = Check("minimum.runs", "minimum", 3, "It runs.", "The runs.", CHAPTER, ("a", "b", "c"))
-COURSE = Course("A course", "homework", (CHAPTER,), (Tier("minimum", "Minimum"),), (LOADS, RUNS))
+READ = Check("minimum.dag-loads", "minimum", 1, "It is read.", "The file.", CHAPTER, ("a", "b", "c"))
+LATER = Check("minimum.later", "minimum", 4, "It lasts.", "The runs.", CHAPTER, ("a", "b", "c"), visible=False)
+COURSE = Course("A course", "homework", (CHAPTER,), (Tier("minimum", "Minimum"),), (READ, LOADS, RUNS, LATER), 5)
 
 
 class Observer:
     """Stands in for the observation: counts the calls, and returns what the DAG file says."""
 
     def __init__(self) -> None:
-        self.calls: list[tuple[Path, str]] = []
+        self.calls: list[tuple[Path, str, str]] = []
         self.failure: CourseError | None = None
 
-    def __call__(self, project: Path, student: str) -> dict[str, Any]:
-        self.calls.append((project, student))
+    def __call__(self, project: Path, student: str, extent: str) -> dict[str, Any]:
+        self.calls.append((project, student, extent))
         if self.failure:
             raise self.failure
         evidence: dict[str, Any] = json.loads((project / "dags" / "dag.py").read_text())
@@ -75,6 +78,71 @@ def test_a_passed_check_prints_and_returns_nothing(
     assert err == ""
 
 
+def test_a_hidden_check_is_told_of_and_neither_passes_nor_fails(
+    checks: Checks, project: Path, observer: Observer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    checks.check("minimum.later")
+    out, err = capfd.readouterr()
+    assert out.startswith("○ AT GRADING · minimum.later · 4 points\n")
+    assert "PASS" not in out
+    assert (err, observer.calls) == ("", [])
+
+
+@pytest.mark.parametrize("outcome", ["pass", "not_yet"])
+def test_while_nbgrader_grades_a_hidden_check_is_judged(
+    checks: Checks, project: Path, observer: Observer, monkeypatch: pytest.MonkeyPatch, outcome: str
+) -> None:
+    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+    write(project, {"minimum.later": outcome})
+    with contextlib.nullcontext() if outcome == "pass" else pytest.raises(NotPassedError, match="NOT YET"):
+        checks.check("minimum.later")
+    assert [extent for _, _, extent in observer.calls] == ["all"]
+
+
+def test_nbgrader_validate_does_not_judge_a_hidden_check(
+    checks: Checks, project: Path, observer: Observer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NBGRADER_EXECUTION", "validate")
+    checks.check("minimum.later")
+    assert observer.calls == []
+
+
+def test_what_reading_the_file_answers_is_answered_without_a_run(
+    checks: Checks, project: Path, observer: Observer
+) -> None:
+    write(project, {"minimum.dag-loads": "pass", "minimum.loads": "pass"})
+    checks.check("minimum.dag-loads")
+    checks.check("minimum.loads")
+    checks.check("minimum.dag-loads")
+    assert [extent for _, _, extent in observer.calls] == ["parse", "visible"]
+
+
+def test_who_has_not_set_a_name_is_told(
+    checks: Checks, project: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checks.check("minimum.loads")
+    assert "AIRFLOW_STUDENT is not set" in capfd.readouterr().out
+    monkeypatch.setenv("AIRFLOW_STUDENT", "grace")
+    checks.check("minimum.loads")
+    assert "AIRFLOW_STUDENT is not set" not in capfd.readouterr().out
+
+
+def test_without_an_id_all_checks_are_shown_in_a_table(
+    checks: Checks, project: Path, observer: Observer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[Any] = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    write(project, {"minimum.dag-loads": "pass", "minimum.loads": "pass", "minimum.runs": "not_yet"})
+    checks.check()
+    (page,) = shown
+    html = page._repr_html_()
+    assert html.count('<th scope="row"') == 4
+    for cell in ("✓ PASS", "✗ NOT YET", "○ AT GRADING", "2 of 3 visible checks pass; 1 more at grading."):
+        assert cell in html
+        assert cell in repr(page)
+    assert [extent for _, _, extent in observer.calls] == ["visible"]
+
+
 @pytest.mark.parametrize(
     ("outcome", "text"),
     [("not_yet", "✗ NOT YET"), ("waiting", "… WAITING"), ("could_not_check", "! COULD NOT CHECK")],
@@ -101,7 +169,7 @@ def test_the_project_is_observed_once_for_all_cells(checks: Checks, project: Pat
     for _ in range(2):
         with pytest.raises(NotPassedError):
             checks.check("minimum.runs")
-    assert observer.calls == [(project, "default")]
+    assert observer.calls == [(project, "default", "visible")]
 
 
 def test_a_changed_file_is_observed_anew_and_its_old_text_is_remembered(
@@ -120,7 +188,7 @@ def test_a_failure_of_ours_is_not_the_students(
     checks: Checks, project: Path, observer: Observer, capfd: pytest.CaptureFixture[str]
 ) -> None:
     observer.failure = CourseError("Postgres did not start.")
-    with pytest.raises(NotPassedError, match="COULD NOT CHECK"):
+    with pytest.raises(CouldNotCheckError, match="COULD NOT CHECK"):
         checks.check("minimum.loads")
     out, _ = capfd.readouterr()
     assert "Postgres did not start." in out

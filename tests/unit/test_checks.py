@@ -138,7 +138,7 @@ def test_the_broken_file_of_the_dag_is_told_before_others() -> None:
 
 def test_the_logs_of_a_failed_run_are_shown_with_where_they_are_from() -> None:
     log = judged(spoilt(MISTAKES["six_of_seven_green"].change))["target.backfill-runs"].log
-    assert log == f"dbt_test, 2024-05, after 3 tries:\n{LOG}"
+    assert log == f"Log of dbt_test, 2024-05, after 3 tries:\n{LOG}"
 
 
 @pytest.mark.parametrize("name", TEXTS)

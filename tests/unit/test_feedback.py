@@ -1,10 +1,21 @@
 """Does each situation read as it should? The texts are in golden/, one file each."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from autograder.checks.feedback import HEAD, NOTEBOOK, TAIL, TERMINAL, WIDTH, render, render_hint, summary
+from autograder.checks.feedback import (
+    HEAD,
+    NOTEBOOK,
+    TAIL,
+    TERMINAL,
+    WIDTH,
+    render,
+    render_hidden,
+    render_hint,
+    summary,
+)
 from autograder.checks.verdict import Outcome, Verdict
 from autograder.manifest import Chapter, Check, Course, Tier
 
@@ -16,8 +27,13 @@ ORDER = Check(
     ("What waits for what?", "See the chapter on the order of tasks, and look at " + "it closely " * 10, "Use >>."),
 )  # fmt: skip
 ROWS = Check("target.rows", "target", 4, "Each month has its own rows.", "The table.", CHAPTER, ("a", "b", "c"))
+LATER = Check(
+    "target.report", "target", 2, "The report is right.", "The report.", CHAPTER, ("a", "b", "c"), "REPORT.md",
+    visible=False,
+)  # fmt: skip
+LONG_LOG = "\n".join(f"line {number}" for number in range(1, 31))
 COURSE = Course(
-    "A course", "homework", (CHAPTER,), (Tier("minimum", "Minimum"), Tier("target", "Target")), (ORDER, ROWS)
+    "A course", "homework", (CHAPTER,), (Tier("minimum", "Minimum"), Tier("target", "Target")), (ORDER, ROWS), 6
 )
 
 
@@ -52,7 +68,15 @@ SITUATIONS = {
     "first_hint": render_hint(ORDER, 1, NOTEBOOK),
     "second_hint": render_hint(ORDER, 2, TERMINAL),
     "last_hint": render_hint(ORDER, 3, NOTEBOOK),
-    "summary": summary([verdict("pass"), verdict("not_yet", check=ROWS)], COURSE),
+    "summary": summary([verdict("pass"), verdict("not_yet", check=ROWS)], COURSE, TERMINAL),
+    "summary_before_grading": summary([verdict("pass")], COURSE, TERMINAL),
+    "at_grading": render_hidden(LATER, NOTEBOOK),
+    "not_yet_at_grading": render(verdict("not_yet", check=LATER, expected="4", seen="3"), LATER, TERMINAL),
+    "log": render(
+        replace(verdict("not_yet"), where="DAG taxi_pipeline, 2024-05", log="Log of dbt_run:\n" + LONG_LOG),
+        ORDER,
+        TERMINAL,
+    ),
 }
 
 
