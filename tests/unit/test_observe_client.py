@@ -16,6 +16,7 @@ import argparse, json, os, pathlib, sys, time
 parser = argparse.ArgumentParser()
 parser.add_argument("project")
 parser.add_argument("--student")
+parser.add_argument("--extent")
 parser.add_argument("-o")
 told = parser.parse_args()
 """
@@ -38,11 +39,12 @@ def test_the_evidence_comes_back_and_the_noise_does_not(
 ) -> None:
     command = program(
         "print('noise'); print('more noise', file=sys.stderr)\n"
-        "json.dump({'project': told.project, 'student': told.student, 'cwd': os.getcwd()}, open(told.o, 'w'))\n"
+        "seen = {'project': told.project, 'student': told.student, 'extent': told.extent, 'cwd': os.getcwd()}\n"
+        "json.dump(seen, open(told.o, 'w'))\n"
     )
-    evidence = evidence_for(tmp_path, "ada", command=command)
+    evidence = evidence_for(tmp_path, "ada", "visible", command=command)
     assert evidence["project"] == str(tmp_path.resolve())
-    assert evidence["student"] == "ada"
+    assert (evidence["student"], evidence["extent"]) == ("ada", "visible")
     assert evidence["cwd"] != str(tmp_path), "a student's folder could hold a module of any name"
     assert capfd.readouterr() == ("", "")
 
