@@ -36,6 +36,8 @@ TUNING = {
     "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
     "CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
     "CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "0",  # an edited DAG file counts at once
+    "DATABASE__CHECK_MIGRATIONS": "False",  # each command would; the database is made from a migrated template
+    "DATABASE__SQL_ALCHEMY_POOL_PRE_PING": "False",  # Postgres lives as long as Airflow: a connection is not lost
     "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",  # how late the end of a task may be noticed; 5 by default
     "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",  # how late the end of a task or a run may be noticed; 1 by default
     "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",

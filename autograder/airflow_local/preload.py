@@ -6,6 +6,7 @@ one place that touches Airflow's internals is `reset_airflow`.
 """
 
 import asyncio
+import gc
 import importlib
 import os
 import runpy
@@ -52,6 +53,11 @@ def airflow() -> Callable[[], int]:
     import pytest
     from airflow.__main__ import main
     from airflow.api_fastapi.main import app
+    from airflow.models import import_all_models
+    from sqlalchemy.orm import configure_mappers
+
+    import_all_models()
+    configure_mappers()  # the first query of each process would
 
     from autograder.airflow_local.commands import MODULE
 
@@ -116,6 +122,7 @@ def dbt() -> Callable[[], int]:
 
     def run() -> int:
         sys.argv[0] = "dbt"
+        gc.set_threshold(50_000)  # what dbt makes in its second, it keeps: looking for garbage takes a tenth of it
         cli()
         return 0
 
