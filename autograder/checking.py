@@ -5,6 +5,7 @@ say how much must be played. Evidence on record is used again.
 """
 
 import json
+import logging
 import os
 import re
 import tempfile
@@ -97,6 +98,7 @@ def watch(submission: Path, name: str | None) -> None:
     if not wanted:
         raise CourseError(f"{name} is checked at grading only.", todo="Watch all, or a check that is run before.")
     student = own_name()
+    logging.getLogger("watchfiles").setLevel(logging.ERROR)  # it tells of Ctrl-C as of something odd
     with Session.open() as session:
         shared = Shared.start(session)
         before = None
@@ -116,7 +118,8 @@ def watch(submission: Path, name: str | None) -> None:
             # A folder that is made later is seen in the one above it.
             watched = changes(*_folders(submission), recursive=False, raise_interrupt=False)
             if next(watched, None) is None:
-                return
+                break
+    out.print("Stopped.")
 
 
 def _in_two_steps(project: Path, student: str, wanted: Sequence[Check], course: Course, shared: Shared) -> None:

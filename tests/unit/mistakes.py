@@ -492,6 +492,7 @@ OUR_FAULT: dict[str, tuple[str, Change]] = {
         lambda evidence: evidence["backfill_again"].update(runs=evidence["backfill"]["runs"]),
     ),
     "cut_load_refused": ("stretch.atomic-load", refused("cut_load", "another is running.", runs_left=True)),
+    "load_that_cannot_be_cut": ("stretch.atomic-load", lambda evidence: evidence["cut_load"].update(cut_at=None)),
     "busy_source_refused": ("minimum.retries", refused("busy_source", "the API does not answer.")),
     "manual_run_refused": ("target.manual-run", refused("manual_run", "the API does not answer.")),
     "damaged_refused": ("minimum.failure-gate", refused("damaged", "the API does not answer.")),
