@@ -1,8 +1,9 @@
-"""Where `airflow` and `dbt` on PATH come from: warm parents, or the packages' own scripts.
+"""Where `airflow`, `dbt` and `uvx` on PATH come from: warm parents, or the packages' own scripts.
 
 Contract: `Commands.start` starts a warm parent for each program of a session; `folder` is to be put before PATH, and
 in it `airflow` and `dbt` go through them. Where a process cannot safely fork what it has imported (any system but
-Linux), or COURSE_WARM=0 asks for it, the folder is the environment's own, with the real commands.
+Linux), or COURSE_WARM=0 asks for it, the commands are those of the environment, whose scripts come after on PATH.
+In both cases `uvx dbt` is this `dbt`.
 """
 
 import os
@@ -14,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder.airflow_local import warm_client
+from autograder.airflow_local import uvx, warm_client
 from autograder.airflow_local.postgres import WAREHOUSE, Postgres
 from autograder.airflow_local.session import Session
 from autograder.paths import DBT_PROJECT, ROOT
@@ -36,7 +37,7 @@ class Commands:
     session
         Owns the warm parents.
     folder
-        Holds `airflow` and `dbt`.
+        Holds those commands that are not the environment's own.
     parents
         The warm parents, by program; none where the real commands are used.
     """
@@ -58,8 +59,11 @@ class Commands:
         environment
             Airflow's settings, under which it is imported; each command brings its own environment.
         """
+        made = cls(session, session.folder / "bin", {})
+        made.folder.mkdir()
+        made._write("uvx", [sys.executable, "-I", "-S", uvx.__file__, str(SCRIPTS / "uvx")])
         if sys.platform != "linux" or os.environ.get("COURSE_WARM") == "0":
-            return cls(session, SCRIPTS, {})
+            return made
         warmup = "dbt_warmup"
         if not postgres.has_database(warmup):
             postgres.create_database(warmup, owner=WAREHOUSE)
@@ -79,8 +83,6 @@ class Commands:
                 "COURSE_WARMUP_DATABASE": postgres.uri(warmup, user=WAREHOUSE),
             },
         }
-        made = cls(session, session.folder / "bin", {})
-        made.folder.mkdir()
         parents = {program: made._start(program, env) for program, env in environments.items()}
         made._script("pytest", SCRIPTS / "pytest", "airflow")
         made._script(MODULE, Path(sys.executable), "airflow")
@@ -106,7 +108,10 @@ class Commands:
 
     def _script(self, name: str, real: Path, program: str) -> None:
         client = [sys.executable, "-I", "-S", warm_client.__file__, str(self._socket(program)), str(real), name]
-        (self.folder / name).write_text(f'#!/bin/sh\nexec {shlex.join(client)} "$@"\n')
+        self._write(name, client)
+
+    def _write(self, name: str, argv: list[str]) -> None:
+        (self.folder / name).write_text(f'#!/bin/sh\nexec {shlex.join(argv)} "$@"\n')
         (self.folder / name).chmod(0o755)
 
     def ready(self, program: str) -> bool:
