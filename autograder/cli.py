@@ -96,12 +96,11 @@ def run(
 @app.command()
 def airflow(data: Data = None) -> None:
     """Run your own Airflow, with its UI, on dags/; its runs and the warehouse stay for the next time."""
-    from autograder.desk import open_desk
+    from autograder.desk import mind, open_desk
 
     with open_desk(data) as desk:
         out.print("Stop it with Ctrl-C.")
-        ended = desk.airflow.wait()
-        raise CourseError(f"Airflow's {ended} ended by itself.", where=str(desk.shared.session.logs))
+        mind(desk)
 
 
 @app.command()

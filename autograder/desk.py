@@ -2,7 +2,7 @@
 
 Contract: `open_desk` starts an Airflow on the clone's dags/ whose runs, connections and warehouse stay from one time
 to the next, and ends it when the block ends. One at a time runs in a clone. `jupyterlab` runs JupyterLab in it, so that
-notebook cells and its terminals find that Airflow's `airflow` and `dbt`.
+notebook cells and its terminals find that Airflow's `airflow` and `dbt`. `mind` keeps it up in the meantime.
 """
 
 import contextlib
@@ -11,13 +11,13 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from autograder.airflow_local import local, postgres
 from autograder.airflow_local.airflow import migrate
 from autograder.airflow_local.session import Session, free_port
-from autograder.console import Progress, out
+from autograder.console import Progress, err, out, show_error
 from autograder.errors import CourseError
 from autograder.paths import DESK, ROOT, STATE
 
@@ -84,6 +84,38 @@ def _upgrade(shared: local.Shared, home: Path) -> None:
     made_with.write_text(now)
 
 
+def mind(desk: local.Local, over: Callable[[], bool] = lambda: False) -> None:
+    """Keep an Airflow up until something is over: when a warm parent is killed, start it and what it ran again.
+
+    Parameters
+    ----------
+    desk
+        The Airflow.
+    over
+        Asked about twice a second.
+
+    Raises
+    ------
+    CourseError
+        When a component ends by itself.
+    """
+    commands = desk.shared.commands
+    while not over():
+        ended = desk.airflow.ended(0.2)
+        revived = commands.revive(0.2)
+        for program in revived:
+            err.print(
+                f"The warm parent of `{program}` was ended from outside, and what it ran with it. Starting again."
+            )
+        if "airflow" in revived:
+            commands.wait("airflow")
+            desk.airflow.stop()
+            desk.airflow.start()
+            err.print("Airflow is up again.")
+        elif ended:
+            raise CourseError(f"Airflow's {ended} ended by itself.", where=str(desk.shared.session.logs))
+
+
 def jupyterlab(desk: local.Local, *, browser: bool) -> int:
     """Run JupyterLab on the clone until it ends, and return its exit code.
 
@@ -102,6 +134,11 @@ def jupyterlab(desk: local.Local, *, browser: bool) -> int:
     session = desk.shared.session
     environment = {**desk.notebook_environment, "JUPYTER_TOKEN": token, "JUPYTER_PREFER_ENV_PATH": "1"}
     try:
-        return session.start("jupyterlab", argv, env=environment, cwd=ROOT).wait()
+        lab = session.start("jupyterlab", argv, env=environment, cwd=ROOT)
+        try:
+            mind(desk, lambda: lab.poll() is not None)
+        except CourseError as error:  # notebooks are worth keeping without it
+            show_error(error)
+        return lab.wait()
     finally:
         out.print(f"JupyterLab's log: {session.logs / 'jupyterlab.log'}", soft_wrap=True)

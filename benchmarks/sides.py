@@ -18,7 +18,7 @@ from autograder.airflow_api import AirflowApi
 from autograder.airflow_local import local as airflow_local
 from autograder.airflow_local import postgres
 from autograder.airflow_local.airflow import Airflow, Keys, migrate
-from autograder.airflow_local.commands import SCRIPTS, Commands
+from autograder.airflow_local.commands import Commands
 from autograder.airflow_local.local import Local, Shared
 from autograder.airflow_local.postgres import Postgres
 from autograder.airflow_local.session import MARK, Session, free_port
@@ -109,7 +109,7 @@ class Stock:
     def local(self) -> Local:
         """The deployment as the course would make it, for its source, its warehouse and its metadata database."""
         ground = self.ground
-        return ground.local(Shared(ground.session, ground.database, Commands(ground.session, SCRIPTS, {}), self.keys))
+        return ground.local(Shared(ground.session, ground.database, Commands(ground.session, {}), self.keys))
 
     @property
     def url(self) -> str:

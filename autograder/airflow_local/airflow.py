@@ -172,13 +172,13 @@ class Airflow:
         if not self.postgres.has_database(self.name):
             self.postgres.create_database(self.name, template=TEMPLATE_DATABASE)
 
-    def wait(self) -> str:
-        """Wait until a component ends by itself, and return its name."""
-        while True:
-            for component, process in self._processes.items():
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(timeout=0.5)
-                    return component
+    def ended(self, limit: float) -> str | None:
+        """Return a component that has ended by itself, or ends within `limit` seconds; None if none does."""
+        for component, process in self._processes.items():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=limit / len(self._processes))
+                return component
+        return None
 
     def stop(self) -> None:
         """End its processes, and those that its tasks left."""

@@ -6,18 +6,19 @@ Linux), or COURSE_WARM=0 asks for it, the commands are those of the environment,
 In both cases `uvx dbt` is this `dbt`.
 """
 
+import contextlib
 import os
 import shlex
 import subprocess
 import sys
 import sysconfig
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from autograder.airflow_local import uvx, warm_client
 from autograder.airflow_local.postgres import WAREHOUSE, Postgres
-from autograder.airflow_local.session import Session
+from autograder.airflow_local.session import MARK, Session, end_processes
 from autograder.paths import DBT_PROJECT, ROOT
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
@@ -36,15 +37,20 @@ class Commands:
     ----------
     session
         Owns the warm parents.
-    folder
-        Holds those commands that are not the environment's own.
+    environments
+        What each program is imported under; none where the real commands are used.
     parents
-        The warm parents, by program; none where the real commands are used.
+        The warm parents, by program.
     """
 
     session: Session
-    folder: Path
-    parents: Mapping[str, subprocess.Popen[bytes]]
+    environments: Mapping[str, Mapping[str, str]]
+    parents: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """Holds the commands."""
+        return self.session.folder / "bin"
 
     @classmethod
     def start(cls, session: Session, postgres: Postgres, environment: Mapping[str, str]) -> "Commands":
@@ -59,7 +65,7 @@ class Commands:
         environment
             Airflow's settings, under which it is imported; each command brings its own environment.
         """
-        made = cls(session, session.folder / "bin", {})
+        made = cls(session, {})
         made.folder.mkdir()
         made._write("uvx", [sys.executable, "-I", "-S", uvx.__file__, str(SCRIPTS / "uvx")])
         if sys.platform != "linux" or os.environ.get("COURSE_WARM") == "0":
@@ -83,10 +89,13 @@ class Commands:
                 "COURSE_WARMUP_DATABASE": postgres.uri(warmup, user=WAREHOUSE),
             },
         }
-        parents = {program: made._start(program, env) for program, env in environments.items()}
+        made = cls(session, environments)
+        for program in environments:
+            made._script(program, SCRIPTS / program, program)
+            made._start(program)
         made._script("pytest", SCRIPTS / "pytest", "airflow")
         made._script(MODULE, Path(sys.executable), "airflow")
-        return cls(session, made.folder, parents)
+        return made
 
     def module(self, name: str, *arguments: str, warm: bool = True) -> list[str]:
         """Return the command line that runs a module of ours as `python -m`, in a process that has Airflow imported.
@@ -101,10 +110,12 @@ class Commands:
         python = str(self.folder / MODULE) if self.parents and warm else sys.executable
         return [python, "-m", name, *arguments]
 
-    def _start(self, program: str, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        self._script(program, SCRIPTS / program, program)
-        argv = [sys.executable, "-m", "autograder.airflow_local.warm", program, str(self._socket(program))]
-        return self.session.start(f"warm-{program}", argv, env=environment, cwd=ROOT)
+    def _start(self, program: str) -> None:
+        socket = self._socket(program)
+        argv = [sys.executable, "-m", "autograder.airflow_local.warm", program, str(socket)]
+        # A mark of its own, which the children that it forks carry as well.
+        environment = {**self.environments[program], MARK: self.session.mark(socket)}
+        self.parents[program] = self.session.start(f"warm-{program}", argv, env=environment, cwd=ROOT)
 
     def _script(self, name: str, real: Path, program: str) -> None:
         client = [sys.executable, "-I", "-S", warm_client.__file__, str(self._socket(program)), str(real), name]
@@ -116,13 +127,16 @@ class Commands:
 
     def ready(self, program: str) -> bool:
         """Return whether a program's warm parent takes commands now."""
-        return program in self.parents and self._socket(program).exists()
+        return program in self.parents and self._ready(program).exists()
 
     def _socket(self, program: str) -> Path:
         return self.session.folder / f"warm-{program}"
 
+    def _ready(self, program: str) -> Path:
+        return self.session.folder / f"warm-{program}.ready"
+
     def wait(self, program: str) -> None:
-        """Wait until a program's warm parent takes commands.
+        """Wait until a program's warm parent takes commands; those given before wait by themselves.
 
         Raises
         ------
@@ -131,6 +145,31 @@ class Commands:
         """
         if program in self.parents:
             self.session.wait_until(
-                self._socket(program).exists, f"The warm {program}",
+                self._ready(program).exists, f"The warm {program}",
                 process=self.parents[program], name=f"warm-{program}", limit=PRELOADED_WITHIN,
             )  # fmt: skip
+
+    def revive(self, limit: float = 0) -> list[str]:
+        """Start again the warm parents that have ended, and end what is left of their commands.
+
+        Parameters
+        ----------
+        limit
+            Seconds to wait for the end of each.
+
+        Returns
+        -------
+        list of str
+            Their programs.
+        """
+        ended = []
+        for program, parent in self.parents.items():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                parent.wait(limit)
+                ended.append(program)
+        for program in ended:
+            end_processes(self._socket(program))
+            self._socket(program).unlink(missing_ok=True)
+            self._ready(program).unlink(missing_ok=True)
+            self._start(program)
+        return ended

@@ -398,7 +398,7 @@ def start(
     airflow = world.airflow(project, student=student)
     airflow.make_database()
     if components:
+        shared.commands.revive()
         shared.commands.wait("airflow")
         airflow.start(components)
-        shared.commands.wait("dbt")
     return Local(world, airflow, student)

@@ -14,6 +14,7 @@ import pickle
 import runpy
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from autograder.paths import ROOT
@@ -53,7 +54,9 @@ def airflow() -> Callable[[], int]:
     for module in AIRFLOW_MODULES:
         importlib.import_module(module)
     import httpx
+    import numpy
     import pytest
+    from airflow import configuration
     from airflow.__main__ import main
     from airflow.api_fastapi.main import app
     from airflow.models import import_all_models
@@ -70,6 +73,8 @@ def airflow() -> Callable[[], int]:
             await client.get("/execution/health")
 
     asyncio.run(first_request())
+    # Written once, here, rather than by the first command of each deployment.
+    configuration.write_default_airflow_configuration_if_needed()
 
     def run() -> int:
         program = sys.argv[0]
@@ -79,8 +84,9 @@ def airflow() -> Callable[[], int]:
             runpy.run_module(name, run_name="__main__", alter_sys=True)
             return 0
         reset_airflow()
-        # As their own scripts see it: without our folder, which the warm parent runs in.
+        # Without our folder, which packages of a project's own may be called like parts of.
         sys.path[:] = [entry for entry in sys.path if entry != str(ROOT)]
+        numpy.random.seed()  # each process draws its own numbers; Python's own generator sees to that itself
         if program == "pytest":
             sys.path.insert(0, os.getcwd())  # noqa: PTH109 - as `python -m pytest` does
             return int(pytest.main())
@@ -91,12 +97,23 @@ def airflow() -> Callable[[], int]:
 
 def reset_airflow() -> None:
     """Make Airflow read the environment again, in a forked child."""
-    from airflow import settings
+    from airflow import configuration, settings
     from airflow.cli import cli_config, cli_parser
     from airflow.config_templates import airflow_local_settings
+    from airflow.sdk import configuration as sdk_configuration
 
     settings.dispose_orm(do_log=False)
+    for parents in (os.path.join(settings.AIRFLOW_HOME, "config"), settings.PLUGINS_FOLDER):  # noqa: PTH118
+        if parents in sys.path:
+            sys.path.remove(parents)
+    settings.AIRFLOW_HOME = configuration.AIRFLOW_HOME = configuration.get_airflow_home()
+    file = configuration.get_airflow_config(settings.AIRFLOW_HOME)
+    if Path(file).exists():
+        configuration.AIRFLOW_CONFIG = file
+        configuration.conf.read(file)
+        sdk_configuration.conf.read(file)
     settings.configure_vars()
+    settings.prepare_syspath_for_config_and_plugins()
     # These read settings when they are imported: where logs go, and the defaults of the commands' options.
     for module in (airflow_local_settings, cli_config, cli_parser):
         importlib.reload(module)
@@ -134,9 +151,8 @@ def dbt() -> Callable[[], int]:
         vars(module)["py_extract_from_source"] = extract
 
     def run() -> int:
-        sys.argv[0] = "dbt"
         gc.set_threshold(50_000)  # what dbt makes in its second, it keeps: looking for garbage takes a tenth of it
-        cli()
+        cli(prog_name="dbt")  # else it names itself after the module that runs
         return 0
 
     return run

@@ -9,11 +9,14 @@ import sys
 from collections.abc import Sequence
 
 WITH_VALUE = {
-    *("--from", "--with", "--with-editable", "--with-requirements", "--python", "-p", "--constraints", "-c"),
+    *("--from", "--with", "-w", "--with-editable", "--with-requirements", "--python", "-p", "--constraints", "-c"),
     *("--overrides", "--index", "--default-index", "--index-url", "-i", "--extra-index-url", "--find-links", "-f"),
     *("--upgrade-package", "-P", "--refresh-package", "--cache-dir", "--directory", "--project", "--config-file"),
     *("--index-strategy", "--keyring-provider", "--resolution", "--prerelease", "--exclude-newer", "--link-mode"),
     *("--env-file", "--color", "--python-platform", "--reinstall-package", "--no-build-package", "--torch-backend"),
+    *("--allow-insecure-host", "--build-constraints", "--config-setting", "--config-settings-package"),
+    *("--exclude-newer-package", "--fork-strategy", "--no-binary-package", "--no-build-isolation-package"),
+    *("--no-sources-package", "--prerelease-package", "--upgrade-group", "-C", "-b"),
 }
 """uvx's options that take their value from the next argument."""
 

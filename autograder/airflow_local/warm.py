@@ -1,31 +1,36 @@
 """A warm parent: imports a program once, and forks a child for each of its commands.
 
-Contract: `python -m autograder.airflow_local.warm PROGRAM SOCKET`, for `airflow` or `dbt`, listens on a Unix socket
-when all is imported. A client (`warm_client`) sends a command line, a folder, an environment and its three standard
-streams; the parent forks a child that takes these over and runs the program's own entry point, and tells the client
-how it ended. Signals that the client passes on reach the child. The parent has one thread and no connection of its
-own when it forks, which it asserts.
+Contract: `python -m autograder.airflow_local.warm PROGRAM SOCKET`, for `airflow` or `dbt`, listens on a Unix socket at
+once, and takes commands when all is imported, which the file `SOCKET.ready` says. A client (`warm_client`) sends a
+command line, a folder, an environment and its three standard streams; the parent forks a child that takes these over
+and runs the program's own entry point, and tells the client how it ended. Signals that the client passes on reach the
+child. Whenever it forks, the parent has one thread and no connection but its clients', which it asserts. When packages
+are changed under it, it declines commands until they have settled, and then starts again in place: what runs goes on.
 """
 
 import atexit
 import contextlib
 import ctypes
 import gc
+import io
 import json
 import os
 import selectors
 import signal
 import socket
+import stat
 import struct
 import sys
+import sysconfig
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import psutil
 
 from autograder.airflow_local import namespaces, preload
+from autograder.airflow_local.warm_client import DECLINED, PASSED_ON, TO_GROUP
 
 LENGTH = struct.Struct("!I")
 LIBC = ctypes.CDLL(None)
@@ -34,6 +39,16 @@ FOLDERS = "COURSE_FOLDERS"
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+
+HANDED_OVER = "COURSE_WARM_HANDED_OVER"
+"""Environment variable for itself when it starts again: the descriptors of the listener and of the clients of running
+commands, with each one's child, as JSON."""
+
+PACKAGES = [Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")]
+"""Folders that an installation of packages changes."""
+
+SETTLED = 2.0
+"""Seconds without a change, and without a command, after which an installation is taken to be over."""
 
 
 class Child(Exception):  # noqa: N818 - not an error: unwinds the forked child to a clean stack
@@ -45,46 +60,80 @@ class Child(Exception):  # noqa: N818 - not an error: unwinds the forked child t
 
 
 class Parent:
-    """The loop that accepts requests, forks, and reports how children ended."""
+    """The loop that accepts requests, forks, and reports how children ended.
 
-    def __init__(self, listener: socket.socket) -> None:
+    Parameters
+    ----------
+    listener
+        Where clients connect.
+    imported
+        What `installed` said before anything was imported.
+    clients
+        Of commands that run already: the child of each.
+    """
+
+    def __init__(self, listener: socket.socket, imported: list[int], clients: dict[socket.socket, int]) -> None:
         self.listener = listener
-        self.clients: dict[socket.socket, int] = {}
+        self.imported = imported
+        self.clients = clients
         self.selector = selectors.DefaultSelector()
         self.wake_read, self.wake_write = os.pipe()
         os.set_blocking(self.wake_write, False)
-        self.selector.register(listener, selectors.EVENT_READ)
+        for connection in (listener, *clients):
+            self.selector.register(connection, selectors.EVENT_READ)
         self.selector.register(self.wake_read, selectors.EVENT_READ)
 
     def serve(self) -> None:
-        """Serve until ended by a signal; in a forked child, raise `Child`."""
+        """Serve until packages have been changed, or a signal ends it; in a forked child, raise `Child`."""
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
+        self._reap()  # what ended while packages were imported
+        changed: list[int] | None = None
         while True:
-            for key, _ in self.selector.select():
+            events = self.selector.select(None if changed is None else SETTLED)
+            for key, _ in events:
                 if key.fileobj is self.listener:
-                    self._accept()
+                    changed = self._accept()
                 elif key.fileobj == self.wake_read:
                     os.read(self.wake_read, 4096)
                     self._reap()
                 elif isinstance(key.fileobj, socket.socket):
                     self._signalled(key.fileobj)
+            if changed is not None and not events:
+                before, changed = changed, installed()
+                if changed == before:
+                    return
 
-    def _accept(self) -> None:
+    def _accept(self) -> list[int] | None:
+        """Run a command, or decline it and return what is installed, where that is not what was imported."""
         client, _ = self.listener.accept()
         try:
-            header, handles, *_ = socket.recv_fds(client, LENGTH.size, 5)
+            header, handles, *_ = socket.recv_fds(client, LENGTH.size, 6)
             (length,) = LENGTH.unpack(header)
             request = json.loads(_exactly(client, length))
         except (OSError, ValueError, struct.error):
             client.close()
-            return
+            return None
+        if (now := installed()) == self.imported:
+            self._fork(client, handles, request)
+            return None
+        with contextlib.suppress(OSError):
+            client.sendall(LENGTH.pack(DECLINED))
+        client.close()
+        for handle in handles:
+            os.close(handle)
+        return now
+
+    def _fork(self, client: socket.socket, handles: list[int], request: dict[str, Any]) -> None:
         if threading.active_count() != 1:
             raise RuntimeError(f"the warm parent has threads and cannot fork: {threading.enumerate()}")
+        known = {self.listener.fileno(), client.fileno(), *(one.fileno() for one in self.clients), *handles}
+        if others := _sockets() - known:
+            raise RuntimeError(f"the warm parent has connections, which its children would share: {others}")
         child = os.fork()
         if child == 0:
-            self._become_child(client, handles[:3])
-            enter(handles[3:], request["env"])
+            self._become_child(client, handles[:3], request["ignored"])
+            enter(handles[3], handles[4:], request["env"])
             LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # no command outlives the parent
             LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1)  # what it starts stays beneath it, daemons too
             raise Child(request)
@@ -93,10 +142,11 @@ class Parent:
         self.clients[client] = child
         self.selector.register(client, selectors.EVENT_READ)
 
-    def _become_child(self, client: socket.socket, streams: list[int]) -> None:
+    def _become_child(self, client: socket.socket, streams: list[int], ignored: list[int]) -> None:
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        for number in (signal.SIGCHLD, *PASSED_ON):
+            usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            signal.signal(number, signal.SIG_IGN if number in ignored else usual)
         os.setsid()
         for place, stream in enumerate(streams):
             os.dup2(stream, place)
@@ -125,7 +175,7 @@ class Parent:
             data = client.recv(64)
         with contextlib.suppress(ProcessLookupError):
             for number in data:
-                os.kill(child, number)
+                _send(child, number)
         if not data:  # the client is gone, and with it whoever waited for the command
             _kill_tree(child)
             self._forget(client)
@@ -134,6 +184,32 @@ class Parent:
         self.selector.unregister(client)
         del self.clients[client]
         client.close()
+
+
+def installed() -> list[int]:
+    """Return what tells one set of installed packages from another: when their folders were last changed."""
+    return [folder.stat().st_mtime_ns for folder in PACKAGES]
+
+
+def _sockets() -> set[int]:
+    """Return the descriptors of this process's open sockets."""
+    found = set()
+    for descriptor in os.listdir("/proc/self/fd"):  # noqa: PTH208 - quicker, and done at each fork
+        with contextlib.suppress(OSError):  # the one that lists the folder
+            if stat.S_ISSOCK(os.fstat(int(descriptor)).st_mode):
+                found.add(int(descriptor))
+    return found
+
+
+def _send(child: int, number: int) -> None:
+    to_group, number = number & TO_GROUP, number & ~TO_GROUP
+    if number == signal.SIGTSTP:
+        # Nothing of a session without a terminal stops for the key's own signal.
+        number = signal.SIGSTOP
+    if to_group:
+        os.killpg(child, number)
+    else:
+        os.kill(child, number)
 
 
 def _kill_tree(pid: int) -> None:
@@ -158,46 +234,43 @@ def _exactly(client: socket.socket, length: int) -> bytes:
     return data
 
 
-def enter(handles: list[int], environment: Mapping[str, str]) -> None:
-    """Enter the client's namespaces; where it has none of its own, make the one that its environment asks for."""
+def enter(folder: int, handles: list[int], environment: Mapping[str, str]) -> None:
+    """Enter the client's folder and namespaces; where it has none of its own, make what its environment asks for."""
     try:
-        inside = namespaces.join(dict(zip(namespaces.KINDS, handles, strict=True)))
-        if not inside and (folders := environment.get(FOLDERS)):
+        os.fchdir(folder)  # a namespace that is made next has it too
+        if namespaces.join(dict(zip(namespaces.KINDS, handles, strict=True))):
+            os.fchdir(folder)
+        elif folders := environment.get(FOLDERS):
             namespaces.bind(json.loads(folders))
     except OSError as error:
         print(f"The paths of a deployed DAG cannot be had here ({error}): use paths in the project.", file=sys.stderr)
-    for handle in handles:
+    for handle in (folder, *handles):
         os.close(handle)
 
 
 def take_over(request: dict[str, Any]) -> None:
     """Give this forked child the client's folder, environment and command line."""
+    ours = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     os.umask(request["umask"])
-    os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
     sys.argv = request["argv"]
-    sys.path[1:1] = [entry for entry in request["env"].get("PYTHONPATH", "").split(os.pathsep) if entry]
+    # As the program's own script has it: the script's folder, PYTHONPATH, and the installation.
+    theirs = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    sys.path[:] = [sysconfig.get_path("scripts"), *theirs, *(entry for entry in sys.path[1:] if entry not in ours)]
     # Python settled how these buffer when the parent started: settle it again for the client's streams.
-    sys.stdin = open(0, closefd=False)  # noqa: SIM115
-    for name, number in (("stdout", 1), ("stderr", 2)):
-        line_buffered = os.isatty(number) or number == 2
-        stream = open(number, "w", closefd=False, buffering=1 if line_buffered else -1)  # noqa: SIM115
+    unbuffered = bool(os.environ.get("PYTHONUNBUFFERED"))
+    sys.stdin = sys.__stdin__ = open(0, closefd=False)  # type: ignore[misc] # noqa: SIM115
+    for name, number, errors in (("stdout", 1, "strict"), ("stderr", 2, "backslashreplace")):
+        binary = open(number, "wb", closefd=False, buffering=0 if unbuffered else -1)  # noqa: SIM115
+        by_line = (os.isatty(number) or number == 2) and not unbuffered
+        stream = io.TextIOWrapper(binary, errors=errors, line_buffering=by_line, write_through=unbuffered)
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
 
 
-def main(program: str, path: str) -> int:
-    """Preload a program, then serve its commands on the Unix socket at `path`."""
-    ended: list[int] = []
-    atexit.register(_leave, ended)
-    gc.disable()  # what imports make, stays: looking through it again and again takes a quarter of the time
-    run = preload.PROGRAMS[program]()
-    gc.collect()
-    gc.freeze()
-    gc.enable()
-    if connections := psutil.Process().net_connections("inet"):
-        raise RuntimeError(f"the warm parent has connections, which children would share: {connections}")
+def listen(path: str) -> socket.socket:
+    """Return a Unix socket that clients can connect to at `path`, from the moment that it is there."""
     listener = socket.socket(socket.AF_UNIX)
     beside = f"{path}.new"
     folder = os.open(Path(path).parent, os.O_PATH)  # by a short path: the address holds 107 characters
@@ -205,8 +278,41 @@ def main(program: str, path: str) -> int:
     os.close(folder)
     listener.listen(64)
     Path(beside).rename(path)
+    return listener
+
+
+def main(program: str, path: str) -> int:
+    """Preload a program, then serve its commands on the Unix socket at `path`.
+
+    Parameters
+    ----------
+    program
+        A key of `preload.PROGRAMS`.
+    path
+        Where the socket is to be; `PATH.ready` is written when commands are taken.
+    """
+    ended: list[int] = []
+    atexit.register(_leave, ended)
+    handed_over = os.environ.pop(HANDED_OVER, None)
+    environment = dict(os.environ)
+    imported = installed()
+    if handed_over:
+        number, running = json.loads(handed_over)
+        listener = socket.socket(fileno=number)
+        clients = {socket.socket(fileno=int(client)): int(child) for client, child in running.items()}
+        for one in (listener, *clients):
+            one.set_inheritable(False)
+    else:
+        listener, clients = listen(path), {}
+    gc.disable()  # what imports make, stays: looking through it again and again takes a quarter of the time
+    run = preload.PROGRAMS[program]()
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+    Path(f"{path}.ready").touch()
     try:
-        Parent(listener).serve()
+        Parent(listener, imported, clients).serve()
+        _start_again(listener, clients, environment)
     except Child as child:
         request = child.request
     take_over(request)
@@ -229,6 +335,15 @@ def _leave(ended: list[int]) -> None:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(ended[0] & 0xFF)
+
+
+def _start_again(listener: socket.socket, clients: dict[socket.socket, int], environment: dict[str, str]) -> NoReturn:
+    print("Packages have changed: starting again.", flush=True)
+    for one in (listener, *clients):
+        one.set_inheritable(True)
+    running = {client.fileno(): child for client, child in clients.items()}
+    environment[HANDED_OVER] = json.dumps([listener.fileno(), running])
+    os.execve(sys.executable, sys.orig_argv, environment)  # noqa: S606
 
 
 if __name__ == "__main__":

@@ -1,10 +1,15 @@
 """What `airflow` and `dbt` on PATH run: hand the command to the warm parent, and end as it ended.
 
 Contract: `python -I -S warm_client.py SOCKET REAL PROGRAM ARG…` behaves as REAL would with the same arguments,
-folder, environment, streams, signals and exit code. Where no warm parent answers on SOCKET, it becomes REAL.
-Imports nothing but small parts of the standard library, since it starts once for each command.
+folder, environment, streams, signals and exit code. Where no warm parent answers on SOCKET, or it cannot take this
+command, it says so and becomes REAL. Imports nothing but small parts of the standard library, since it starts once
+for each command.
+
+One thing differs: the command has no controlling terminal, since that cannot be handed over. It reads from and writes
+to the terminal, and is interrupted and stopped by its keys; but it can read it while in the background, too.
 """
 
+import fcntl
 import json
 import os
 import signal
@@ -14,46 +19,103 @@ import sys
 from typing import NoReturn
 
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
-             signal.SIGWINCH, signal.SIGCONT)  # fmt: skip
+             signal.SIGWINCH, signal.SIGCONT, signal.SIGTSTP)  # fmt: skip
+
+TO_GROUP = 0x80
+"""Added to the number of a signal that goes to all processes of the command: one that a key of the terminal sends."""
+
+SI_KERNEL = 0x80
+"""Linux's si_code of such a signal."""
+
+DECLINED = 0xFFFFFFFF
+"""Answered in place of how the command ended: run it without me."""
 
 NAMESPACES = ("/proc/self/ns/user", "/proc/self/ns/mnt")
 
 
 def main(path: str, real: str, argv: list[str]) -> NoReturn:
     """Run `argv` in a child of the warm parent at `path`, or become the program `real`."""
+    try:
+        for stream in range(3):
+            os.fstat(stream)
+    except OSError:  # closed, and cannot be handed over
+        os.execv(real, [real, *argv[1:]])  # noqa: S606 - the point of it
     connection = socket.socket(socket.AF_UNIX)
     try:
         folder, name = os.path.split(path)
         # By a short path: the address of a socket holds 107 characters.
         connection.connect(f"/proc/self/fd/{os.open(folder, os.O_PATH)}/{name}")
     except OSError:
-        os.execv(real, [real, *argv[1:]])  # noqa: S606 - the point of it
+        _become(real, argv, "the warm parent has ended")
+    heeded = {number for number in PASSED_ON if signal.getsignal(number) != signal.SIG_IGN}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*heeded, signal.SIGIO})
     umask = os.umask(0)
     os.umask(umask)
-    request = {"argv": argv, "cwd": os.getcwd(), "env": dict(os.environ), "umask": umask}  # noqa: PTH109 - quicker
+    request = {
+        "argv": argv,
+        "env": dict(os.environ),
+        "umask": umask,
+        "ignored": [int(number) for number in PASSED_ON if number not in heeded],
+    }
     body = json.dumps(request).encode()
-    # The child enters the namespaces that we are in: a sandbox's, or one in which a path is another's.
-    handles = [os.open(path, os.O_RDONLY) for path in NAMESPACES]
+    # The folder by a descriptor: it may have been removed, or its path be too long. The child also enters the
+    # namespaces that we are in: a sandbox's, or one in which a path is another's.
+    handles = [os.open(".", os.O_PATH), *(os.open(path, os.O_RDONLY) for path in NAMESPACES)]
     socket.send_fds(connection, [struct.pack("!I", len(body))], [0, 1, 2, *handles])
-
-    def pass_on(number: int, _: object) -> None:
-        connection.send(bytes([number]))
-
-    for number in PASSED_ON:
-        signal.signal(number, pass_on)
     connection.sendall(body)
+    status = _wait(connection, heeded)
+    if status == DECLINED:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        _become(real, argv, "packages have changed, so the warm parent starts again")
+    if status is None:
+        sys.stderr.write(f"{argv[0]}: the warm parent ended while this command ran, and the command with it.\n")
+        sys.exit(1)
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        if number != signal.SIGKILL:
+            signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+        os.kill(os.getpid(), number)
+    sys.exit(os.waitstatus_to_exitcode(status))
+
+
+def _become(real: str, argv: list[str], why: str) -> NoReturn:
+    sys.stderr.write(f"{argv[0]}: {why}; this command starts by itself, which takes seconds.\n")
+    os.execv(real, [real, *argv[1:]])  # noqa: S606 - the point of it
+
+
+def _wait(connection: socket.socket, heeded: set[signal.Signals]) -> int | None:
+    """Pass signals on until the parent says how the command ended; return that, or None if it never does."""
+    # The kernel tells of an answer by a signal as well, so that one call waits for both.
+    fcntl.fcntl(connection, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(connection, fcntl.F_SETFL, fcntl.fcntl(connection, fcntl.F_GETFL) | os.O_ASYNC | os.O_NONBLOCK)
     answer = b""
     while len(answer) < 4:
-        if not (part := connection.recv(4 - len(answer))):
-            sys.stderr.write("The warm Airflow ended while this command ran.\n")
-            sys.exit(1)
-        answer += part
-    (status,) = struct.unpack("!I", answer)
-    if os.WIFSIGNALED(status):
-        if os.WTERMSIG(status) != signal.SIGKILL:
-            signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
-        os.kill(os.getpid(), os.WTERMSIG(status))
-    sys.exit(os.waitstatus_to_exitcode(status))
+        try:
+            if not (part := connection.recv(4 - len(answer))):
+                return None
+            answer += part
+        except ConnectionError:
+            return None
+        except BlockingIOError:
+            told = signal.sigwaitinfo({*heeded, signal.SIGIO})
+            if told.si_signo != signal.SIGIO:
+                _pass_on(connection, told)
+    return int(struct.unpack("!I", answer)[0])
+
+
+def _pass_on(connection: socket.socket, told: signal.struct_siginfo) -> None:
+    number = signal.Signals(told.si_signo)
+    by_a_key = told.si_code == SI_KERNEL or number in (signal.SIGTSTP, signal.SIGCONT)
+    try:
+        connection.send(bytes([number | (TO_GROUP if by_a_key else 0)]))
+        if number == signal.SIGTSTP:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+            os.kill(os.getpid(), number)  # returns when this process has been continued, or could not be stopped
+            signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+            connection.send(bytes([signal.SIGCONT | TO_GROUP]))
+    except OSError:
+        return  # the parent has ended, which the next look at the connection tells
 
 
 if __name__ == "__main__":
