@@ -5,31 +5,25 @@ say how much must be played. Evidence on record is used again.
 """
 
 import json
-import logging
 import os
 import re
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from watchfiles import watch as changes
-
 from autograder.airflow_local.local import Shared
-from autograder.airflow_local.session import Session
 from autograder.cells import NO_NAME, READ
 from autograder.checks import judge
 from autograder.checks.feedback import TERMINAL, render, render_hidden, summary
-from autograder.checks.report import document, progress, so_far
+from autograder.checks.report import document
 from autograder.checks.verdict import Verdict
-from autograder.console import err, out, show_error
+from autograder.console import err, out
 from autograder.errors import CourseError
 from autograder.manifest import Check, Course, load
 from autograder.observe.client import Extent
 from autograder.observe.evidence import PARSE, SCENARIOS, VERSION, VISIBLE, observed
-from autograder.observe.project import FOLDERS, content_digest, write_project, written_files
+from autograder.observe.project import write_project, written_files
 from autograder.paths import ASSIGNMENT, SOURCE
 
 PLAYED = {"parse": PARSE, "visible": VISIBLE, "all": SCENARIOS}
@@ -51,7 +45,7 @@ def observe(submission: Path, student: str, extent: Extent) -> dict[str, Any]:
         How much of it is played.
     """
     with tempfile.TemporaryDirectory(prefix="course-project-") as folder:
-        return _observed(write_project(submission, Path(folder)), student, extent)
+        return observed_as(write_project(submission, Path(folder)), student, extent)
 
 
 def asked(name: str | None, course: Course) -> list[Check]:
@@ -83,66 +77,9 @@ def check(submission: Path, name: str | None) -> dict[str, Any]:
     verdicts: list[Verdict] = []
     if visible:
         extent: Extent = "parse" if all(one.id in READ for one in visible) else "visible"
-        verdicts = _judged(observe(submission, student, extent), visible, course)
-    _tell(verdicts, wanted, course)
+        verdicts = judged(observe(submission, student, extent), visible, course)
+    tell(verdicts, wanted, course)
     return document(student, verdicts, course)
-
-
-def watch(submission: Path, name: str | None) -> None:
-    """Check now, and again whenever a file is saved, in one session that stays open, until Ctrl-C.
-
-    What reading the DAG file answers is told first, and the rest as it comes.
-    """
-    course = load()
-    wanted = [one for one in asked(name, course) if one.visible]
-    if not wanted:
-        raise CourseError(f"{name} is checked at grading only.", todo="Watch all, or a check that is run before.")
-    student = own_name()
-    logging.getLogger("watchfiles").setLevel(logging.ERROR)  # it tells of Ctrl-C as of something odd
-    with Session.open() as session:
-        shared = Shared.start(session)
-        before = None
-        while True:
-            with tempfile.TemporaryDirectory(prefix="course-project-") as folder:
-                try:
-                    project = write_project(submission, Path(folder))
-                    content = content_digest(project)
-                    if content != before:
-                        before = content
-                        out.rule(f"{time.strftime('%H:%M:%S')}")
-                        _in_two_steps(project, student, wanted, course, shared)
-                        continue  # a file may have been saved meanwhile
-                except CourseError as error:
-                    show_error(error)
-            out.print("Waiting for a file to be saved. Stop with Ctrl-C.")
-            # A folder that is made later is seen in the one above it.
-            watched = changes(*_folders(submission), recursive=False, raise_interrupt=False)
-            if next(watched, None) is None:
-                break
-    out.print("Stopped.")
-
-
-def _in_two_steps(project: Path, student: str, wanted: Sequence[Check], course: Course, shared: Shared) -> None:
-    """Tell what reading the file answers; then, where it loads, what its runs answer."""
-    quick = [one for one in wanted if one.id in READ]
-    if quick:
-        verdicts = _judged(_observed(project, student, "parse", shared), quick, course)
-        _tell(verdicts, quick, course)
-        if len(quick) == len(wanted) or any(one.verdict != "pass" for one in verdicts):
-            return
-    rest = [one for one in wanted if one not in quick]
-    evidence = _observed(project, student, "visible", shared)
-    _tell(_judged(evidence, rest, course), rest, course)
-    all_verdicts = _judged(evidence, wanted, course)
-    out.print(f"{progress(all_verdicts, course)}. {so_far(all_verdicts, course)}", markup=False)
-
-
-def _folders(submission: Path) -> list[Path]:
-    """Return the folders in which something of a submission stands."""
-    if submission.is_file():
-        return [submission.parent]
-    parts = [submission / part for part in FOLDERS]
-    return [submission, *(path for part in parts for path in [part, *part.rglob("*")] if path.is_dir())]
 
 
 def judged_files(paths: Sequence[Path]) -> list[dict[str, Any]]:
@@ -191,7 +128,7 @@ def tell_document(one: dict[str, Any]) -> None:
     """Print a document of verdicts: each check, and the points of each tier."""
     course = load()
     verdicts = [Verdict(**fields) for fields in one["checks"]]
-    _tell(verdicts, list(course.checks), course)
+    tell(verdicts, list(course.checks), course)
 
 
 def solution(submission: Path, file: str) -> str:
@@ -217,7 +154,7 @@ def solution(submission: Path, file: str) -> str:
         raise CourseError(f"The solution has no file {file}.", todo=f"Use one of: {', '.join(files)}.")
     course = load()
     visible = [one for one in course.checks if one.visible]
-    verdicts = _judged(observe(submission, own_name(), "visible"), visible, course)
+    verdicts = judged(observe(submission, own_name(), "visible"), visible, course)
     if lost := [one.id for one in verdicts if one.verdict != "pass"]:
         raise CourseError(
             f"The solution is shown when all visible checks pass; {len(lost)} do not yet: {', '.join(lost)}.",
@@ -235,19 +172,22 @@ def own_name() -> str:
     return name
 
 
-def _observed(project: Path, student: str, extent: Extent, shared: Shared | None = None) -> dict[str, Any]:
+def observed_as(project: Path, student: str, extent: Extent, shared: Shared | None = None) -> dict[str, Any]:
+    """Return the evidence on a project folder to this extent, with lines of progress on stderr."""
+
     def told(line: str) -> None:
         err.print(f"  {line}", markup=False)
 
     return observed(project, student, wanted=PLAYED[extent], shared=shared, told=told)
 
 
-def _judged(evidence: dict[str, Any], checks: Sequence[Check], course: Course) -> list[Verdict]:
+def judged(evidence: dict[str, Any], checks: Sequence[Check], course: Course) -> list[Verdict]:
+    """Return the verdicts on these checks."""
     ids = {one.id for one in checks}
     return [verdict for verdict in judge(evidence, course) if verdict.id in ids]
 
 
-def _tell(verdicts: Sequence[Verdict], checks: Sequence[Check], course: Course) -> None:
+def tell(verdicts: Sequence[Verdict], checks: Sequence[Check], course: Course) -> None:
     """Print what has not passed in full, and then all in a line each."""
     run = {verdict.id: verdict for verdict in verdicts}
     alone = len(checks) == 1
@@ -258,8 +198,8 @@ def _tell(verdicts: Sequence[Verdict], checks: Sequence[Check], course: Course) 
         elif alone or run[one.id].verdict != "pass":
             _print(render(run[one.id], one, TERMINAL))
     if not alone:
-        part = replace(course, checks=tuple(checks))
-        _print(summary(verdicts, part, TERMINAL))
+        part = checks if len(checks) < len(course.checks) else None
+        _print(summary(verdicts, course, TERMINAL, part))
 
 
 def _print(text: str) -> None:

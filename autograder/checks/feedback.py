@@ -113,23 +113,38 @@ def render_hint(check: Check, number: int, place: Place) -> str:
     return "\n".join([f"Hint {number} of {HINTS} for {check.id}", *hint, after])
 
 
-def summary(verdicts: Sequence[Verdict], course: Course, place: Place) -> str:
-    """Tell how far a submission is: each tier's points, its checks in a line each, and what is left for grading."""
+def summary(verdicts: Sequence[Verdict], course: Course, place: Place, checks: Sequence[Check] | None = None) -> str:
+    """Tell how far a submission is: each tier's points, its checks in a line each, and what is left for grading.
+
+    Parameters
+    ----------
+    verdicts
+        Those of the checks that were run.
+    course
+        The manifest.
+    place
+        `NOTEBOOK` or `TERMINAL`.
+    checks
+        The part of them that is told of; all when not given.
+    """
     run = {verdict.id: verdict for verdict in verdicts}
     lines = []
     for tier in course.tiers:
-        checks = course.checks_of(tier.id)
-        told = [run[check.id] for check in checks if check.id in run]
+        of_tier = [check for check in checks or course.checks if check.tier == tier.id]
+        if not of_tier:
+            continue
+        told = [run[check.id] for check in of_tier if check.id in run]
         earned, points = sum(verdict.earned for verdict in told), sum(verdict.points for verdict in told)
         passed = sum(verdict.verdict == "pass" for verdict in told)
         of = f"{earned} of {points} points, {passed} of {len(told)} checks pass" if told else "all at grading"
         lines.append(f"{tier.title}: {of}")
-        for check in checks:
+        for check in of_tier:
             if check.id in run:
                 lines.append(f"  {OUTCOMES[run[check.id].verdict]:<{_LABEL}} {check.id}")
             else:
                 lines.append(f"  {AT_GRADING:<{_LABEL}} {check.id:<24} {place.hint.format(id=check.id, number=1)}")
-    return "\n".join([*lines, "", progress(verdicts, course), so_far(verdicts, course)])
+    lines += ["", progress(verdicts, course)]
+    return "\n".join(lines if checks else [*lines, so_far(verdicts, course)])
 
 
 def _next(verdict: Verdict, check: Check, place: Place) -> str:

@@ -61,4 +61,5 @@ def so_far(verdicts: Sequence[Verdict], course: Course) -> str:
         points = sum(one.earned for one in verdicts)
         enough = "enough" if points >= course.pass_points else "not enough"
         return f"{points} points; {enough} to pass, which takes {course.pass_points}."
-    return f"{passed} of {len(verdicts)} visible checks pass; {left} more at grading."
+    ours = " Ours is there to compare with: ./course solution" if passed == len(verdicts) else ""
+    return f"{passed} of {len(verdicts)} visible checks pass; {left} more at grading.{ours}"

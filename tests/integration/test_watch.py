@@ -44,6 +44,8 @@ def test_each_save_is_answered_and_nothing_is_left(tmp_path: Path) -> None:
         started = {process.pid for process in psutil.Process(watching.pid).children(recursive=True)}
         dag.write_text(good)
         until(lambda: "PASS · minimum.dag-loads" in said.read_text(), said.read_text)
+        until(lambda: said.read_text().rstrip().endswith("Stop with Ctrl-C."), said.read_text)
+        assert said.read_text().count("PASS") == 1, "a save is answered once"
         # A test file in a folder that was not there is seen too.
         shown = said.read_text().count("PASS")
         (project / "include" / "sql").mkdir()

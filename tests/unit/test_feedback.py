@@ -69,6 +69,7 @@ SITUATIONS = {
     "second_hint": render_hint(ORDER, 2, TERMINAL),
     "last_hint": render_hint(ORDER, 3, NOTEBOOK),
     "summary": summary([verdict("pass"), verdict("not_yet", check=ROWS)], COURSE, TERMINAL),
+    "summary_of_a_part": summary([verdict("pass")], COURSE, TERMINAL, [ORDER]),
     "summary_before_grading": summary([verdict("pass")], COURSE, TERMINAL),
     "at_grading": render_hidden(LATER, NOTEBOOK),
     "not_yet_at_grading": render(verdict("not_yet", check=LATER, expected="4", seen="3"), LATER, TERMINAL),
