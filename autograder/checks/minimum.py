@@ -10,6 +10,7 @@ from itertools import pairwise
 from autograder.checks.documents import NOT_WRITTEN, sections, words
 from autograder.checks.facts import dag, task_ids
 from autograder.checks.rules import DAG_ID, TASKS, Evidence, Finding, check
+from autograder.checks.texts import number
 
 IMPORT_LIMIT_S = 10.0
 """Seconds that importing a DAG file may take; Airflow itself gives up after 30."""
@@ -43,16 +44,16 @@ def dag_loads(evidence: Evidence) -> Finding:
     where = f"dags/{file}, DAG {dag_id}"
     contacts = parsed["contacts"]
     made = {
-        "files of the source": len(contacts["source"]),
-        "other hosts": len(contacts["hosts"]),
-        "sessions in the warehouse": contacts["warehouse"],
-        "reads of connections or variables": contacts["metadata"],
+        ("file of the source", "files of the source"): len(contacts["source"]),
+        ("other host", "other hosts"): len(contacts["hosts"]),
+        ("session in the warehouse", "sessions in the warehouse"): contacts["warehouse"],
+        ("read of a connection or variable", "reads of connections or variables"): contacts["metadata"],
     }
     if any(made.values()):
         return Finding(
             False, "The file does its work while Airflow only reads it.",
             "nothing asked of the source, the warehouse or Airflow's database while the file is imported",
-            "\n".join(f"{count} {what}" for what, count in made.items() if count)
+            "\n".join(number(count, *words) for words, count in made.items() if count)
             + "".join(f"\n{name}" for name in [*contacts["source"], *contacts["hosts"]]),
             "What stands outside of a task runs each time that Airflow reads the file, many times an hour. "
             "Put it into a function under @task; a connection belongs into a template or a hook there.",
@@ -97,8 +98,9 @@ def _not_imported(error: dict[str, str]) -> Finding:
 def _not_found(found: list[str], files: list[str]) -> Finding:
     message = f"There is no DAG called {DAG_ID}."
     if found:
+        message = f"The DAG is called {' or '.join(found)}, and not {DAG_ID}."
         cause = "A DAG is called what dag_id in @dag(...) says, and without it as the function under @dag."
-        return Finding(False, message, LOADED, f"DAGs with other names: {', '.join(found)}", cause, "dags/")
+        return Finding(False, message, LOADED, ", ".join(found), cause, "dags/")
     if not files:
         cause = "The file is not written: run the cell that begins with %%writefile dags/taxi_pipeline.py."
         return Finding(False, "There is no DAG file yet.", LOADED, "no file in dags/", cause, "dags/")
@@ -191,11 +193,12 @@ def runbook(evidence: Evidence) -> Finding:
         made = {date[:7] for date in one["dates"]} if name == "backfill" else set()
         if one["code"] != 0 or not one["runs"] or (name == "backfill" and not made.issuperset(months)):
             ended = "did not end" if one["code"] is None else f"ended with code {one['code']}"
-            seen = f"{ended}, and made {one['runs'] or 'no'} runs" + (f": {', '.join(sorted(made))}" if made else "")
+            runs_made = number(one["runs"], "run") if one["runs"] else "no run"
+            seen = f"{ended}, and made {runs_made}" + (f": {', '.join(sorted(made))}" if made else "")
             log = f"What the command said:\n{one['output']}" if one["output"].strip() else ""
             return Finding(False, f"The {name} command does not work as typed.", expected, seen, None, file, log)
     return Finding(True, "The four sections are written, and both commands work as typed.", where=file)
 
 
 def _length(count: int | None) -> str:
-    return "no such section" if count is None else f"{count} words"
+    return "no such section" if count is None else number(count, "word")

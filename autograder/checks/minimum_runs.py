@@ -19,11 +19,11 @@ from autograder.checks.rules import TABLES, TASKS, CannotTellError, Evidence, Fi
 from autograder.checks.texts import (
     first_log,
     months_table,
+    number,
     out_of_time,
     requests_table,
     rows_table,
     states_table,
-    tries,
 )
 
 JANUARY = "2024-01"
@@ -126,7 +126,7 @@ def retries(evidence: Evidence) -> Finding:
     run = only_run(busy)
     if not green(run):
         count = max((task["tries"] for task in instances(run, TASKS[0])), default=0)
-        seen = f"{written}\n{tries(count)}\n{states_table([run])}"
+        seen = f"{written}\n{number(count, 'try', 'tries')}\n{states_table([run])}"
         message = "The source answered 503 twice, which passes, and the run did not get through it."
         return Finding(False, message, expected, seen, out_of_time(busy), where, first_log(busy))
     if not ingest["retries"]:
@@ -150,7 +150,8 @@ def failure_gate(evidence: Evidence) -> Finding:
         expected = f"{month} failed: {TASKS[0]} failed, dbt_run and dbt_test not run; no row changed"
         seen = states_table([run])
         if run["state"] != "failed":
-            message = f"The file of {month} {what}, and yet the run is {run['state']}."
+            how = "green" if run["state"] == "success" else run["state"]
+            message = f"The file of {month} {what}, and yet the run is {how}."
             return Finding(False, message, expected, seen, out_of_time(scenario), where)
         if began:
             message = f"The file of {month} {what}, and yet {' and '.join(began)} ran."

@@ -2,7 +2,7 @@
 
 from autograder.checks.facts import only_run
 from autograder.checks.rules import CannotTellError, Evidence, Finding, check
-from autograder.checks.texts import changed_table, out_of_time, rows_table, states_table
+from autograder.checks.texts import changed_table, number, out_of_time, rows_table, states_table
 
 FEWEST_FOUND = 4
 """Seeded mistakes, of six, that the student's tests must find."""
@@ -50,7 +50,7 @@ def notify(evidence: Evidence) -> Finding:
             told[f"{evidence[name]['month']} {run['state']}"] = (run["state"], len(evidence[name]["notifications"]))
     where = f"what reached the connection notify while {evidence['dag_id']} ran"
     expected = "one notification for each failed run, none for a green one"
-    seen = "\n".join(f"{run}: {count} notifications" for run, (_, count) in told.items())
+    seen = "\n".join(f"{run}: {number(count, 'notification')}" for run, (_, count) in told.items())
     failed = [count for state, count in told.values() if state == "failed"]
     if not failed:
         return Finding(False, "No run failed, so nothing could be told.", expected, seen, None, where)

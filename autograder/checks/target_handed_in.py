@@ -3,7 +3,7 @@
 from autograder.checks.documents import NOT_WRITTEN, month_rows
 from autograder.checks.facts import content, green, rows
 from autograder.checks.rules import DAG_ID, TABLES, Evidence, Finding, check
-from autograder.checks.texts import first_log, months_table, out_of_time, rows_table, states_table
+from autograder.checks.texts import first_log, months_table, number, out_of_time, rows_table, states_table
 
 REPORT = "ASSIGNMENT_REPORT.md"
 
@@ -20,9 +20,9 @@ def report(evidence: Evidence) -> Finding:
         return Finding(False, "There is no report.", expected, "no such file", cause, REPORT)
     practised, told = evidence["practice"], month_rows(text)
     if lacking := [month for month in sorted(practised) if len(told.get(month, [])) < 2]:
-        seen = "\n".join(f"{month}: {len(told.get(month, []))} numbers" for month in sorted(practised))
+        seen = "\n".join(f"{month}: {number(len(told.get(month, [])), 'number')}" for month in sorted(practised))
         why = f"Put the lines in place of {NOT_WRITTEN}." if NOT_WRITTEN in text and not told else None
-        message = f"The report's table has not two numbers for {', '.join(lacking)}."
+        message = f"The report's table lacks two numbers for {', '.join(lacking)}."
         return Finding(False, message, expected, seen, why, REPORT)
     seen = "\n".join(f"{month} {told[month][0]:,} {told[month][1]:,}" for month in sorted(practised))
     # What is right is not told: the numbers are the student's to count.

@@ -56,7 +56,9 @@ def month_of(run: dict[str, Any]) -> str:
 def first_log(scenario: Evidence) -> str:
     """Return the end of the first failed task's log, headed by where it is from; empty when none failed."""
     for run, task in logs(scenario):
-        return f"Log of {task['task_id']}, {month_of(run)}, after {tries(task['tries'])}:\n{task['log']}"
+        return (
+            f"Log of {task['task_id']}, {month_of(run)}, after {number(task['tries'], 'try', 'tries')}:\n{task['log']}"
+        )
     return ""
 
 
@@ -67,6 +69,6 @@ def out_of_time(scenario: Evidence) -> str | None:
     return "The checker waited for minutes, and gave up: a task waits, or hangs."
 
 
-def tries(count: int) -> str:
-    """Write how often something was tried."""
-    return "1 try" if count == 1 else f"{count} tries"
+def number(count: int, one: str, more: str = "") -> str:
+    """Write how many there are of something: `1 try`, `2 tries`; more than one has an s unless told otherwise."""
+    return f"{count} {one}" if count == 1 else f"{count} {more or one + 's'}"
