@@ -109,6 +109,18 @@ def logical_date(evidence: Evidence) -> Finding:
                 else f"The run of {month} took rows of {JANUARY} out of {table}."
             )
             return Finding(False, message, months_table(expected), rows_table(after), None, where)
+    # This one's month lies before others that are loaded by then, those of the run by hand.
+    last = evidence["failing_tests"]
+    before, after = last["before"]["raw_trips"], last["tables"]["raw_trips"]
+    lost = {one: count for one, count in (before or {"months": {}})["months"].items() if rows(after, one) < count}
+    lost.pop(last["month"], None)
+    if lost:
+        return Finding(
+            False, f"The run of {last['month']} took rows of {', '.join(sorted(lost))} out of raw_trips.",
+            months_table(lost), months_table({one: rows(after, one) for one in lost}),
+            "The delete reaches beyond the run's own month: it needs that month's first day and its last.",
+            f"DAG {evidence['dag_id']}, the run of {last['month']}",
+        )  # fmt: skip
     return Finding(True, f"A run of {month} loaded that month, and left {JANUARY} alone.", where=where)
 
 

@@ -215,6 +215,7 @@ MISTAKES = {
     "other_month_lacks_a_row": Mistake(
         "minimum.logical-date", holds(JANUARY | {OTHER: IN_MONTH[OTHER] - 1}, only("other_month"))
     ),
+    "later_months_taken": Mistake("minimum.logical-date", holds(JANUARY, only("failing_tests")), "reaches beyond"),
     # minimum.retries
     "no_retries": Mistake(
         "minimum.retries",
