@@ -27,8 +27,10 @@ _FIND = """
 
 import gc as _gc
 from airflow.sdk import DAG as _DAG
-_found = [_one for _one in _gc.get_objects() if issubclass(type(_one), _DAG) and _one.fileloc == __file__]
-for _dag in _found:
+for _dag in [_one for _one in _gc.get_objects() if issubclass(type(_one), _DAG)]:
+    if _dag.fileloc != __file__ or "_spoiled" in vars(_dag):  # one of an earlier import of this file
+        continue
+    vars(_dag)["_spoiled"] = True
     _tasks = list(_dag.tasks)
 """
 
@@ -54,7 +56,8 @@ BUGS = {
         """,
     "daily_with_catchup": """
         from airflow.sdk.definitions.dag import _create_timetable
-        _dag.schedule, _dag.timetable, _dag.catchup = "@daily", _create_timetable("@daily", _dag.timezone), True
+        # Airflow lets nobody change a schedule: past its guard, then.
+        vars(_dag).update(schedule="@daily", timetable=_create_timetable("@daily", _dag.timezone), catchup=True)
         """,
 }
 """Each bug's name, and the code that puts it into `_dag`, with its tasks `_tasks`."""

@@ -54,10 +54,12 @@ def parsed(world: World, airflow: Airflow) -> Part:
     if code != 0 or not out.exists():
         raise CourseError(f"The DAG files cannot be read. The end of the log:\n{tail(log)}", where=str(log))
     described: dict[str, Any] = json.loads(out.read_text())
+    opened = _sessions(world) - sessions
+    # Read last: the source writes its log when it has answered.
     contacts = {
         "source": [str(request["path"]) for request in world.source.requests()[asked:]],
         "hosts": sorted({str(line["host"]) for line in world.proxied()[proxied:] if not line["allowed"]}),
-        "warehouse": _sessions(world) - sessions,
+        "warehouse": opened,
         "metadata": len(lookups.read_text().splitlines()) if lookups.exists() else 0,
     }
     return {**described, "contacts": contacts}

@@ -8,7 +8,7 @@ import pytest
 from psycopg import sql
 
 from autograder.airflow_local.postgres import WAREHOUSE, Postgres
-from autograder.observe.warehouse import cut_loads, snapshot
+from autograder.observe.warehouse import cut_loads, definitions, snapshot, witness
 from autograder.paths import STATE
 
 pytestmark = pytest.mark.integration
@@ -75,7 +75,48 @@ def insert_select(connection: psycopg.Connection, rows: list[Row]) -> None:
     connection.execute("INSERT INTO airflow_ada.raw_trips SELECT * FROM airflow_ada.staged")
 
 
-LOADS = [insert, executemany, copy, insert_select]
+def temporary(connection: psycopg.Connection, rows: list[Row]) -> None:
+    """Load into a table that only this session sees."""
+    connection.execute("CREATE TEMP TABLE staged (LIKE airflow_ada.raw_trips) ON COMMIT DROP")
+    with connection.cursor().copy("COPY staged FROM STDIN") as into:
+        for row in rows:
+            into.write_row(row)
+    connection.execute("INSERT INTO airflow_ada.raw_trips SELECT * FROM staged")
+
+
+def swap(connection: psycopg.Connection, rows: list[Row]) -> None:
+    """Load into a new table, and put it in the other's place."""
+    connection.execute("CREATE TABLE airflow_ada.raw_new (LIKE airflow_ada.raw_trips)")
+    connection.execute("INSERT INTO airflow_ada.raw_new SELECT * FROM airflow_ada.raw_trips")
+    connection.cursor().executemany(INSERT.replace("raw_trips", "raw_new"), rows)
+    connection.execute("DROP TABLE airflow_ada.raw_trips")
+    connection.execute("ALTER TABLE airflow_ada.raw_new RENAME TO raw_trips")
+
+
+def merge(connection: psycopg.Connection, rows: list[Row]) -> None:
+    """Load a row at a time, each in place of one that is there."""
+    connection.cursor().executemany(
+        "MERGE INTO airflow_ada.raw_trips AS t USING (VALUES (%s::int, %s::timestamp, %s::numeric)) AS s (v, p, f)"
+        " ON t.lpep_pickup_datetime = s.p AND t.fare = s.f WHEN MATCHED THEN UPDATE SET fare = s.f"
+        ' WHEN NOT MATCHED THEN INSERT ("VendorID", lpep_pickup_datetime, fare) VALUES (s.v, s.p, s.f)',
+        rows,
+    )
+
+
+def partition(connection: psycopg.Connection, rows: list[Row]) -> None:
+    """Load into a partition that is made for the month, of a table that is made anew."""
+    connection.execute("CREATE TABLE airflow_ada.parted (LIKE airflow_ada.raw_trips) PARTITION BY RANGE (fare)")
+    connection.execute("CREATE TABLE airflow_ada.first PARTITION OF airflow_ada.parted FOR VALUES FROM (0) TO (10)")
+    connection.execute("CREATE TABLE airflow_ada.second (LIKE airflow_ada.raw_trips)")
+    connection.execute(
+        "ALTER TABLE airflow_ada.parted ATTACH PARTITION airflow_ada.second FOR VALUES FROM (10) TO (999)"
+    )
+    with connection.cursor().copy("COPY airflow_ada.parted FROM STDIN") as into:
+        for row in rows:
+            into.write_row(row)
+
+
+LOADS = [insert, executemany, copy, insert_select, temporary, swap, merge, partition]
 
 
 def rows_in(connection: psycopg.Connection) -> int:
@@ -172,6 +213,39 @@ def test_a_load_loses_its_connection_half_way(
             load(student, trips(2 * AFTER))
         assert student.closed
         assert rows_in(admin) == 10
+    assert left_behind(admin) == set()
+
+
+def test_what_dbt_loads_is_not_cut(warehouse_postgres: Postgres, admin: psycopg.Connection) -> None:
+    with cut_loads(admin, AFTER) as cut_at:
+        with psycopg.connect(warehouse_postgres.uri(WAREHOUSE, user=WAREHOUSE), application_name="dbt") as connection:
+            copy(connection, trips(2 * AFTER))
+        assert cut_at() is None
+    assert rows_in(admin) == 2 * AFTER
+
+
+def test_it_is_written_down_who_defines_tables_and_views(
+    warehouse_postgres: Postgres, admin: psycopg.Connection
+) -> None:
+    witness(admin)
+    try:
+        with psycopg.connect(warehouse_postgres.uri(WAREHOUSE, user=WAREHOUSE), application_name="dbt") as connection:
+            connection.execute("CREATE VIEW airflow_ada.stg AS SELECT 1 AS one")
+            connection.execute("CREATE TABLE airflow_ada.fct__tmp AS SELECT * FROM airflow_ada.stg")
+            connection.execute("ALTER TABLE airflow_ada.fct__tmp RENAME TO fct")
+            connection.execute("CREATE TEMP TABLE elsewhere (one integer)")
+        with psycopg.connect(warehouse_postgres.uri(WAREHOUSE, user=WAREHOUSE)) as connection:
+            connection.execute("CREATE TABLE airflow_ada.gone (one integer)")
+            connection.rollback()
+        seen = definitions(admin, SCHEMA)
+        assert [(one["relation"], one["command"], one["application_name"]) for one in seen] == [
+            ("stg", "CREATE VIEW", "dbt"),
+            ("fct__tmp", "CREATE TABLE AS", "dbt"),
+            ("fct", "ALTER TABLE", "dbt"),
+        ]
+        assert definitions(admin, SCHEMA, seen[0]["place"]) == seen[1:]
+    finally:
+        admin.execute("DROP SCHEMA course_witness CASCADE")
     assert left_behind(admin) == set()
 
 
