@@ -219,6 +219,10 @@ def _farewell(process: psutil.Process) -> int:
 def end(folder: Path) -> None:
     """End every process of the session of `folder`, and remove the folder."""
     end_processes(folder)
+    # The lock goes last: what a removal that is cut short leaves, the next session finds by it.
+    for part in folder.glob("*"):
+        if part.is_dir():
+            shutil.rmtree(part, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
 
 

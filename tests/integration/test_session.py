@@ -330,6 +330,20 @@ def test_a_session_inside_another_ends_with_it(hold: Hold, state: Path, number: 
     eventually(lambda: all(map(gone, started)) and not list((state / "run").iterdir()))
 
 
+def test_the_lock_goes_last_so_that_a_removal_cut_short_is_found(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Session.open(state) as session:
+        for number in range(20):
+            (session.folder / f"part-{number}").mkdir()
+        lock, locked, rmdir = session.folder / "lock", [], os.rmdir
+
+        def noted(*args: Any, **kwargs: Any) -> None:
+            locked.append(lock.exists())
+            rmdir(*args, **kwargs)
+
+        monkeypatch.setattr(os, "rmdir", noted)
+    assert locked == [*(len(locked) - 1) * [True], False], "the folder itself goes after the lock, all in it before"
+
+
 def test_a_clone_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")  # permissions would not stop root
     with (
