@@ -88,9 +88,14 @@ class AirflowApi:
         """Return the DAG files that could not be imported."""
         return list(self._pages("importErrors", "import_errors"))
 
-    def dags(self) -> list[Record]:
-        """Return the DAGs that Airflow knows."""
-        return list(self._pages("dags", "dags"))
+    def dags(self, *, stale: bool = False) -> list[Record]:
+        """Return the DAGs that Airflow knows, or also those that are in no file any more (`stale`)."""
+        return list(self._pages("dags", "dags", {"exclude_stale": not stale}))
+
+    def events(self, dag_id: str = "") -> list[Record]:
+        """Return the audit log, of one DAG or of all, oldest first."""
+        query: Query = {"order_by": "when", **({"dag_id": dag_id} if dag_id else {})}
+        return list(self._pages("eventLogs", "event_logs", query))
 
     def details(self, dag_id: str) -> Record:
         """Return the DAG's settings."""

@@ -15,6 +15,7 @@ from autograder.airflow_api import AirflowApi
 from autograder.errors import CourseError
 from autograder.observe.warehouse import snapshot
 from autograder.paths import DESK
+from autograder.teaching.class_repository import make_class_repository, merge, pull_request
 from autograder.teaching.exercises import exercise, hint, solution
 from autograder.teaching.inbox import notifications, wait_for_notification
 from autograder.teaching.pictures import gantt, plot_rows, task_graph
@@ -34,6 +35,7 @@ from autograder.teaching.records import (
 )
 from autograder.teaching.running import run_dag
 from autograder.teaching.schedule import next_runs
+from autograder.teaching.shared_airflow import start_shared_airflow
 from autograder.teaching.source_control import source_fault, source_requests, source_reset
 from autograder.teaching.warehouse import query, rows_per_month
 from autograder.waiting import wait_for_backfill as _wait_for_backfill
@@ -49,9 +51,12 @@ __all__ = [
     "hint",
     "import_errors",
     "latest_run",
+    "make_class_repository",
+    "merge",
     "next_runs",
     "notifications",
     "plot_rows",
+    "pull_request",
     "query",
     "quiz",
     "rendered",
@@ -63,6 +68,7 @@ __all__ = [
     "source_requests",
     "source_reset",
     "start",
+    "start_shared_airflow",
     "task_graph",
     "task_log",
     "task_states",
