@@ -221,6 +221,8 @@ def check(
 ) -> None:
     """Say how far a submission is, why, and what to do next."""
     if watch:
+        if json_file:
+            raise CourseError("--watch has no one result to write.", todo="Leave out --json, or --watch.")
         from autograder import watching
 
         watching.watch(folder, name)

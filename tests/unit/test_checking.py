@@ -107,6 +107,18 @@ def test_what_does_not_pass_is_told_in_full(
     assert said in text
 
 
+def test_watching_has_no_one_result(submission: Path, tmp_path: Path) -> None:
+    code, text = call("check", "--watch", "--folder", submission, "--json", tmp_path / "verdicts.json")
+    assert code == 2
+    assert "--watch has no one result" in text
+
+
+def test_a_hidden_check_cannot_be_watched(submission: Path) -> None:
+    code, text = call("check", "minimum.retries", "--watch", "--folder", submission)
+    assert code == 2
+    assert "checked at grading only" in text
+
+
 def test_who_has_no_name_is_told(
     submission: Path, played: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
