@@ -20,7 +20,7 @@ def notifications(containing: str = "") -> Shown:
     containing
         A text in the path or the body, such as a DAG's id; all notifications when empty.
     """
-    rows = [[one["time"][11:19], one["method"], one["path"], one["body"]] for one in _received(containing)]
+    rows = [[one["time"][11:19], one["method"], one["path"], one["body"]] for one in received(containing)]
     return table(["time (UTC)", "method", "path", "body"], rows, f"Notifications: {len(rows)}.")
 
 
@@ -42,14 +42,21 @@ def wait_for_notification(containing: str = "", number: int = 1, limit: float = 
         After `limit`.
     """
     until(
-        lambda: len(_received(containing)) >= number,
-        f"{len(_received(containing))} of {number} notifications came", limit,
+        lambda: len(received(containing)) >= number,
+        f"{len(received(containing))} of {number} notifications came", limit,
         "Has the run ended as you expect, and does the callback name the connection notify?",
     )  # fmt: skip
-    print(f"Notifications so far: {len(_received(containing))}.")
+    print(f"Notifications so far: {len(received(containing))}.")
 
 
-def _received(containing: str) -> list[dict[str, Any]]:
+def received(containing: str = "") -> list[dict[str, Any]]:
+    """Return the notifications that came so far: time, method, path and body of each.
+
+    Raises
+    ------
+    CourseError
+        When the notebook has no receiver.
+    """
     from autograder.airflow_local.source import read_log  # imports a web server
 
     if "COURSE_NOTIFICATIONS" not in os.environ:
