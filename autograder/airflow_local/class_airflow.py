@@ -62,7 +62,7 @@ def settings(session: Session, database: Postgres, repository: str) -> dict[str,
     """
     return {
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(BUNDLES),
-        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "1",  # a class sees its DAGs at the newest commit
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3",  # chapter 8 waits for unchanged files too
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": str(session.folder / "bundles"),
         f"AIRFLOW_CONN_{CONNECTION.upper()}": json.dumps({"conn_type": "git", "host": repository}),
         "AIRFLOW_CONN_AZURE_PG": database.uri(f"{WAREHOUSE}_{NAME}", user=WAREHOUSE),
