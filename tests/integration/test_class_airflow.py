@@ -41,6 +41,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("PATH", os.pathsep.join([str(shared.commands.folder), os.environ["PATH"]]))
         patch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", shared.keys.jwt)
         patch.setenv("AIRFLOW__CORE__FERNET_KEY", shared.keys.fernet)
+        patch.setenv("AIRFLOW_HOME", str(folder / "home"))
         patch.setenv("AIRFLOW_STUDENT", "somebody")
         patch.chdir(folder)
         yield make_class_repository("ada")
