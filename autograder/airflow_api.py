@@ -7,6 +7,7 @@ answer, or refuses, it raises `CourseError`.
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from graphlib import TopologicalSorter
 from types import MappingProxyType
 from typing import Any, Self
@@ -119,6 +120,18 @@ class AirflowApi:
     def runs(self, dag_id: str) -> list[Record]:
         """Return the DAG's runs in the order of their creation."""
         return list(self._pages(f"dags/{quote(dag_id, safe='')}/dagRuns", "dag_runs", {"order_by": "id"}))
+
+    def run_due(self, dag_id: str) -> bool:
+        """Return whether the scheduler is about to create a run: a date has passed, or its assets were updated."""
+        dag = self.dag(dag_id)
+        if dag is None or dag["is_paused"]:
+            return False
+        date = dag["next_dagrun_run_after"]
+        if date and datetime.fromisoformat(date) <= datetime.now(UTC):
+            return True
+        updated = self._call("GET", f"dags/{quote(dag_id, safe='')}/assets/queuedEvents").json()["total_entries"]
+        # A schedule of several assets waits for all of them, unless it says that any will do.
+        return bool(updated) and updated >= len((self.details(dag_id)["asset_expression"] or {}).get("all", [None]))
 
     def task_instances(self, dag_id: str, run_id: str = "~") -> list[Record]:
         """Return the task instances of one run, or of all runs of the DAG."""

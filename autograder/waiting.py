@@ -118,7 +118,7 @@ def wait_for_task(dag_id: str, task_id: str, *states: str, run_id: str = "", lim
 
 
 def wait_for_runs(dag_id: str, limit: float = 300) -> None:
-    """Wait until no run of the DAG is queued or running, and print how those that were have ended.
+    """Wait until no run of the DAG is queued, running or due, and print how those that were have ended.
 
     Raises
     ------
@@ -126,7 +126,13 @@ def wait_for_runs(dag_id: str, limit: float = 300) -> None:
         When the DAG is paused with runs queued, or after `limit` seconds.
     """
     api = AirflowApi.from_environment()
-    _watch(api, dag_id, lambda: api.runs(dag_id), limit)
+
+    def its_runs() -> list[Record]:
+        # Asked in this order: what is no longer due is among the runs.
+        due = api.run_due(dag_id)
+        return api.runs(dag_id) + [{"dag_run_id": "", "state": "due"}] * due
+
+    _watch(api, dag_id, its_runs, limit)
 
 
 def wait_for_backfill(dag_id: str, limit: float = 900) -> None:
@@ -184,14 +190,14 @@ def seconds(timestamp: str) -> float:
 
 def _watch(api: AirflowApi, dag_id: str, of_interest: Callable[[], list[Record]], limit: float) -> list[Record]:
     """Print each run of interest as it ends; return them once all have ended."""
-    begun = {run["dag_run_id"] for run in of_interest() if run["state"] not in ENDED}
+    told = {run["dag_run_id"] for run in of_interest() if run["state"] in ENDED}
     found: list[Record] = []
 
     def all_ended() -> bool:
         found[:] = of_interest()
         for run in found:
-            if run["dag_run_id"] in begun and run["state"] in ENDED:
-                begun.remove(run["dag_run_id"])
+            if run["dag_run_id"] not in told and run["state"] in ENDED:
+                told.add(run["dag_run_id"])
                 print(f"{run['state']:<8} {run['duration']:5.1f} s  {run['dag_run_id']}", flush=True)
         if all(run["state"] in ENDED for run in found):
             return True

@@ -36,6 +36,19 @@ def runs(dag_id: str) -> pd.DataFrame:
     )
 
 
+def run_dates(*dag_ids: str) -> Shown:
+    """Show what each run of the DAGs stands for, and when it may start and did: all moments are in UTC."""
+    rows: list[list[object]] = []
+    for dag_id in dag_ids:
+        for run in AirflowApi.from_environment().runs(dag_id):
+            dates = ("logical_date", "data_interval_start", "data_interval_end", "run_after", "start_date")
+            rows.append(
+                [dag_id, run["run_type"], *((run[date] or "")[:16].replace("T", " ") or None for date in dates)]
+            )
+    heads = ["DAG", "run type", "logical date", "data interval start", "data interval end", "run after", "started"]
+    return table(heads, rows, f"Runs of {' and '.join(dag_ids)}, with their dates in UTC: {len(rows)}.")
+
+
 def latest_run(dag_id: str) -> str:
     """Return the id of the DAG's newest run.
 

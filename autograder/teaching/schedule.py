@@ -44,14 +44,14 @@ def next_runs(schedule: str, count: int = 5, after: datetime | None = None, time
         ) from error
     # A run exactly at `after` counts, as it does when a DAG's start date is that moment.
     earliest = instance(after or datetime.now(UTC))
+    heads = ["day", f"in {timezone}", *(["in UTC"] if timezone != "UTC" else [])]
     rows, last = [], None
     for _ in range(count):
         info = timetable.next_dagrun_info_v2(last_dagrun_info=last, restriction=TimeRestriction(earliest, None, True))
         if info is None or info.run_after is None:
             break
         local = info.run_after.in_timezone(timezone)
-        rows.append(
-            [f"{local:%A}", f"{local:%Y-%m-%d %H:%M %Z}", f"{info.run_after.in_timezone('UTC'):%Y-%m-%d %H:%M}"]
-        )
+        row = [f"{local:%A}", f"{local:%Y-%m-%d %H:%M %Z}", f"{info.run_after.in_timezone('UTC'):%Y-%m-%d %H:%M}"]
+        rows.append(row[: len(heads)])
         last = info
-    return table(["day", f"in {timezone}", "in UTC"], rows, f"Next runs of {schedule!r}: {len(rows)}.")
+    return table(heads, rows, f"Next runs of {schedule!r}: {len(rows)}.")

@@ -44,6 +44,29 @@ def test_a_dag_that_is_not_there_is_none() -> None:
     assert _api({"dags/nothing": lambda _: httpx.Response(404, json={"detail": "no"})}).dag("nothing") is None
 
 
+@pytest.mark.parametrize(
+    ("paused", "date", "updated", "schedule", "due"),
+    [
+        (False, "2024-03-01T00:00:00Z", 0, None, True),
+        (True, "2024-03-01T00:00:00Z", 0, None, False),
+        (False, "9024-03-01T00:00:00Z", 0, None, False),
+        (False, None, 0, None, False),
+        (False, None, 1, {"all": ["one"]}, True),
+        (False, None, 1, {"all": ["one", "two"]}, False),
+        (False, None, 1, {"any": ["one", "two"]}, True),
+    ],
+)
+def test_a_run_is_due_when_its_date_has_passed_or_its_assets_were_updated(
+    paused: bool, date: str | None, updated: int, schedule: Any, due: bool
+) -> None:
+    answers = {
+        "dags/d": {"is_paused": paused, "next_dagrun_run_after": date},
+        "dags/d/assets/queuedEvents": {"total_entries": updated},
+        "dags/d/details": {"asset_expression": schedule},
+    }
+    assert _api(answers).run_due("d") is due
+
+
 def test_the_newest_backfill_counts() -> None:
     backfills = {"backfills": [{"id": 2}, {"id": 3}, {"id": 1}], "total_entries": 3}
     assert _api({"backfills": backfills}).latest_backfill("d") == {"id": 3}

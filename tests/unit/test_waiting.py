@@ -17,6 +17,7 @@ class FakeAirflow:
     def __init__(self, **answers: Any) -> None:
         self.answers = {"dag": None, "import_errors": [], "latest_backfill": None, **answers}
         self.looks: list[list[dict[str, Any]]] = self.answers.pop("looks", [[]])
+        self.due: list[bool] = self.answers.pop("due", [False])
         self.closed: list[int] = []
 
     def dag(self, dag_id: str) -> Any:
@@ -30,6 +31,9 @@ class FakeAirflow:
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
         return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+
+    def run_due(self, dag_id: str) -> bool:
+        return self.due.pop(0) if len(self.due) > 1 else self.due[0]
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         return [{"task_id": "ingest", "state": "success"}, {"task_id": "dbt_test", "state": "failed"}]
@@ -122,6 +126,13 @@ def test_what_cannot_end_is_told_at_once(airflow: Any) -> None:
     airflow(dag={"is_paused": True}, latest_backfill=BACKFILL, looks=[[_run("01", "queued")]])
     with pytest.raises(CourseError, match="airflow dags unpause d"):
         waiting.wait_for_backfill("d")
+
+
+def test_a_run_that_is_due_is_waited_for_and_shown(airflow: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = _run("01", "success"), _run("02", "success")
+    airflow(dag=RUNNING, due=[True, True, False], looks=[[], [first], [first, second]])
+    waiting.wait_for_runs("d")
+    assert capsys.readouterr().out.splitlines() == ["success    2.5 s  run 01", "success    2.5 s  run 02"]
 
 
 def test_waiting_has_a_limit(airflow: Any) -> None:
