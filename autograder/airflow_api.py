@@ -26,6 +26,7 @@ ENDED = ("success", "failed")
 """The states in which a run stays."""
 
 _PAGE = 100
+_PRINTED = ("task.stdout", "task.stderr")
 
 
 class AirflowApi:
@@ -249,13 +250,16 @@ def _path_of(task_instance: Record) -> str:
 
 
 def _own_lines(log: list[Record]) -> list[str]:
-    """Return a log's lines as text, without the groups that Airflow folds away in its UI, errors apart."""
+    """Return a log's lines as text, without the groups that Airflow folds away in its UI.
+
+    Errors stay, and so does what the task printed: its time may put that into a group that it does not belong to.
+    """
     lines, folded = [], False
     for entry in log:
         event = str(entry["event"])
         if event.startswith(("::group::", "::endgroup::")):
             folded = event.startswith("::group::")
-        elif not folded or entry.get("level") in ("error", "critical"):
+        elif not folded or entry.get("level") in ("error", "critical") or entry.get("logger") in _PRINTED:
             lines.append(f"{entry.get('timestamp', '')[11:19]:<8} {entry.get('level', ''):<7} {event}")
             lines += [f"    {error['exc_type']}: {error['exc_value']}" for error in entry.get("error_detail") or []]
     return lines

@@ -38,6 +38,7 @@ from autograder.teaching.running import run_dag
 from autograder.teaching.schedule import next_runs
 from autograder.teaching.shared_airflow import start_shared_airflow
 from autograder.teaching.source_control import source_fault, source_requests, source_reset
+from autograder.teaching.testing import try_bugs
 from autograder.teaching.warehouse import query, rows_per_month
 from autograder.waiting import wait_for_backfill as _wait_for_backfill
 from autograder.waiting import wait_for_dag, wait_for_import_error, wait_for_runs, wait_for_task
@@ -75,6 +76,7 @@ __all__ = [
     "task_log",
     "task_states",
     "tries",
+    "try_bugs",
     "wait_for_backfill",
     "wait_for_dag",
     "wait_for_import_error",

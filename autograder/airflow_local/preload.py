@@ -89,7 +89,8 @@ def airflow() -> Callable[[], int]:
         numpy.random.seed()  # each process draws its own numbers; Python's own generator sees to that itself
         if program == "pytest":
             sys.path.insert(0, os.getcwd())  # noqa: PTH109 - as `python -m pytest` does
-            return int(pytest.main())
+            # It cannot rewrite the asserts of modules that are imported already, and those of tests are not.
+            return int(pytest.main(["-W", "ignore::pytest.PytestAssertRewriteWarning", *sys.argv[1:]]))
         return main() or 0
 
     return run

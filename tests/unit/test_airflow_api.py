@@ -84,6 +84,10 @@ def test_a_log_keeps_the_tasks_own_lines_and_every_error() -> None:
         line("::endgroup::"),
         line("loading 2024-03"),
         {"event": "a line of a program"},
+        line("::group::Post Execute"),
+        line("3 zones", logger="task.stdout"),
+        line("pushing XCom"),
+        line("::endgroup::"),
     ]
     task = {"dag_id": "d", "dag_run_id": "manual__1", "task_id": "t", "try_number": 2, "map_index": -1}
     text = _api({"dags/d/dagRuns/manual__1/taskInstances/t/logs/2": {"content": content}}).log_text(task)
@@ -92,6 +96,7 @@ def test_a_log_keeps_the_tasks_own_lines_and_every_error() -> None:
         "    KeyError: 'ds'",
         "06:15:42 info    loading 2024-03",
         "                 a line of a program",
+        "06:15:42 info    3 zones",
     ]
 
 
