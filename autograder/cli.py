@@ -154,7 +154,7 @@ def build(
 
 @app.command()
 def notebooks(
-    names: Annotated[list[str] | None, typer.Argument(help="Chapters, such as 04 or practice; all by default.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Chapters, such as 04; all by default.")] = None,
     student: Annotated[str, typer.Option(help="Whose schema in the warehouse they write to.")] = "default",
     data: Data = None,
     jobs: Annotated[int, typer.Option(min=1, help="Notebooks to run at a time.")] = 2,

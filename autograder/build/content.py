@@ -57,7 +57,7 @@ def findings(root: Path, course: Course) -> list[str]:
 
 
 def has_quiz(chapter: Chapter) -> bool:
-    """Return whether a chapter ends in a knowledge check: those of the week do, practice and gotchas need not."""
+    """Return whether a chapter ends in a knowledge check: those of the week do; others need not."""
     return chapter.id.isdigit()
 
 

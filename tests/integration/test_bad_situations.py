@@ -126,7 +126,7 @@ def test_doctor_in_a_clone_that_cannot_be_written(tmp_path: Path, monkeypatch: p
 @pytest.fixture
 def no_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the main job start nothing before its notebook."""
-    nothing = SimpleNamespace(airflow=SimpleNamespace(environment={"TLC_URL": "http://source"}))
+    nothing = SimpleNamespace(notebook_environment={"TLC_URL": "http://source"})
     monkeypatch.setattr("autograder.airflow_local.local.start", lambda *_, **__: nothing)
     monkeypatch.setattr(Shared, "start", lambda session: SimpleNamespace(session=session))
 

@@ -26,7 +26,7 @@ def test_what_is_in_it_stays(tmp_path: Path) -> None:
     (tmp_path / "dags" / "remembered.py").write_text(DAG)
     with open_desk(project=tmp_path, state=tmp_path / "state") as desk:
         desk.airflow.cli("dags", "reserialize")
-        desk.airflow.cli("connections", "add", "notify", "--conn-uri", "http://somebody:secret@127.0.0.1:9/")
+        desk.airflow.cli("connections", "add", "kept", "--conn-uri", "http://somebody:secret@127.0.0.1:9/")
         desk.airflow.cli("dags", "trigger", "remembered", "--run-id", "mine")
         with desk.connect() as connection:
             connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
@@ -38,7 +38,7 @@ def test_what_is_in_it_stays(tmp_path: Path) -> None:
             pass
     assert members(desk.shared.session.folder) == []
     with open_desk(project=tmp_path, state=tmp_path / "state") as desk:
-        assert "secret" in desk.airflow.cli("connections", "get", "notify", "--output", "json")
+        assert "secret" in desk.airflow.cli("connections", "get", "kept", "--output", "json")
         assert "mine" in desk.airflow.cli("dags", "list-runs", "remembered", "--output", "json")
         with desk.connect() as connection:
             assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
