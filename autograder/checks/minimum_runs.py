@@ -141,6 +141,12 @@ def retries(evidence: Evidence) -> Finding:
         seen = f"{written}\n{number(count, 'try', 'tries')}\n{states_table([run])}"
         message = "The source answered 503 twice, which passes, and the run did not get through it."
         return Finding(False, message, expected, seen, out_of_time(busy), where, first_log(busy))
+    if not served(busy, busy["month"]):
+        return Finding(
+            False, "The run is green, though the source answered 503 and the file was never had.", expected,
+            f"{written}\n{requests_table(busy['requests'])}", "A failure was caught and not raised again, so that "
+            "Airflow has nothing to try again.", where,
+        )  # fmt: skip
     if not ingest["retries"]:
         message = "The run got through, but Airflow would not have tried the task again."
         return Finding(False, message, expected, written, None, where)

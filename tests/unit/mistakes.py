@@ -231,6 +231,9 @@ MISTAKES = {
         trap="no-retries",
     ),
     "retries_at_once": Mistake("minimum.retries", set_task("ingest_taxi_month", retry_delay=0), trap="no-delay"),
+    "busy_and_green_without_the_file": Mistake(
+        "minimum.retries", asked("busy_source", request("2024-04", 503)), "caught and not raised again"
+    ),
     "busy_page_as_parquet": Mistake(
         "minimum.retries",
         fails("busy_source", "pyarrow.lib.ArrowInvalid: Parquet magic bytes not found in footer."),
