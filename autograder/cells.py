@@ -8,6 +8,7 @@ that it is checked at grading, and neither passes nor fails. It returns nothing 
 reads a returned value as the grade, and gives no points for a cell that wrote to stderr. Importing it is quick.
 """
 
+import contextlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from autograder.checks.verdict import Verdict
 from autograder.errors import CourseError
 from autograder.manifest import Check, Course, load
 from autograder.observe.client import Extent, evidence_for
-from autograder.observe.project import content_digest
+from autograder.observe.project import content_digest, written_files
 
 Observe = Callable[[Path, str, Extent], dict[str, Any]]
 Judge = Callable[[dict[str, Any]], Sequence[Verdict]]
@@ -107,6 +108,12 @@ class Checks:
 
     def _verdicts(self, check: Check) -> dict[str, Verdict] | CourseError:
         project, student = Path.cwd(), student_name()
+        if grading():
+            # What later cells write is handed in too: else the pipeline would be run again after each of them.
+            with contextlib.suppress(CourseError, OSError):  # then the cells say so
+                for path, body in written_files(project / f"{self._course.assignment}.ipynb"):
+                    (project / path).parent.mkdir(parents=True, exist_ok=True)
+                    (project / path).write_text(body, encoding="utf-8", newline="")
         content = f"{student} {content_digest(project)}"
         extent: Extent = "all" if grading() else "parse" if check.id in READ else "visible"
         known = self._known

@@ -99,6 +99,20 @@ def test_while_nbgrader_grades_a_hidden_check_is_judged(
     assert [extent for _, _, extent in observer.calls] == ["all"]
 
 
+def test_what_later_cells_write_counts_from_the_first_check_on(
+    checks: Checks, project: Path, observer: Observer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+    write(project, {"minimum.loads": "pass", "minimum.later": "pass"})
+    runbook = "%%writefile RUNBOOK.md\n# Runbook"
+    cells = [{"cell_type": "code", "source": ['check("minimum.loads")']}, {"cell_type": "code", "source": [runbook]}]
+    (project / f"{COURSE.assignment}.ipynb").write_text(json.dumps({"cells": cells}))
+    checks.check("minimum.loads")
+    (project / "RUNBOOK.md").write_text("# Runbook\n")  # as its cell does
+    checks.check("minimum.later")
+    assert len(observer.calls) == 1
+
+
 def test_nbgrader_validate_does_not_judge_a_hidden_check(
     checks: Checks, project: Path, observer: Observer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
