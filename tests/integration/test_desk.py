@@ -5,9 +5,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from autograder.airflow_api import AirflowApi
 from autograder.airflow_local.session import members
 from autograder.desk import open_desk
 from autograder.errors import CourseError
+from autograder.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -25,7 +27,7 @@ def test_what_is_in_it_stays(tmp_path: Path) -> None:
     (tmp_path / "dags").mkdir()
     (tmp_path / "dags" / "remembered.py").write_text(DAG)
     with open_desk(project=tmp_path, state=tmp_path / "state") as desk:
-        desk.airflow.cli("dags", "reserialize")
+        until(lambda: AirflowApi(desk.airflow.url).dag("remembered") is not None, "The DAG is not there.", 60, "")
         desk.airflow.cli("connections", "add", "kept", "--conn-uri", "http://somebody:secret@127.0.0.1:9/")
         desk.airflow.cli("dags", "trigger", "remembered", "--run-id", "mine")
         with desk.connect() as connection:
