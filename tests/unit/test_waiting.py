@@ -65,7 +65,7 @@ BACKFILL = {"id": 7, "from_date": "2024-01-01T00:00:00Z", "to_date": "2024-02-01
 
 def _run(month: str | None, state: str) -> dict[str, Any]:
     date = f"2024-{month}-01T00:00:00Z" if month else None
-    return {"dag_run_id": f"run {month}", "logical_date": date, "state": state, "duration": 2.5}
+    return {"dag_run_id": f"run {month}", "run_type": "backfill", "logical_date": date, "state": state, "duration": 2.5}
 
 
 def test_a_dag_is_there_once_it_was_read_after_its_last_change(airflow: Any, tmp_path: Path) -> None:
@@ -91,7 +91,8 @@ def test_an_import_error_is_shown_at_once_unless_it_is_an_old_one(airflow: Any, 
 
 
 def test_a_backfill_ends_with_its_own_runs_and_is_closed(airflow: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    others = [_run(None, "failed"), _run("09", "running")]
+    by_hand = {**_run("01", "failed"), "run_type": "manual", "logical_date": "2024-01-15T00:00:00Z"}
+    others = [_run(None, "failed"), _run("09", "running"), by_hand]
     fake = airflow(
         dag=RUNNING,
         latest_backfill=BACKFILL,
