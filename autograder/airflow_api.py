@@ -182,7 +182,11 @@ class AirflowApi:
 
     def latest_backfill(self, dag_id: str) -> Record | None:
         """Return the DAG's newest backfill, or None when it has none."""
-        return max(self._pages("backfills", "backfills", {"dag_id": dag_id}), key=lambda one: one["id"], default=None)
+        return next(reversed(self.backfills(dag_id)), None)
+
+    def backfills(self, dag_id: str) -> list[Record]:
+        """Return the DAG's backfills in the order of their creation."""
+        return sorted(self._pages("backfills", "backfills", {"dag_id": dag_id}), key=lambda one: one["id"])
 
     def close_backfill(self, backfill_id: int) -> None:
         """Mark a backfill as completed whose runs have all ended.

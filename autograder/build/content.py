@@ -18,7 +18,7 @@ from autograder.manifest import Chapter, Course
 from autograder.quiz import load as load_quiz
 
 SECTIONS = ("Exercises", "Knowledge check", "Key points")
-"""Headings that every chapter with a quiz has, in this order, at its end."""
+"""Headings that every chapter has, in this order, at its end."""
 
 LEAST_EXERCISES = 2
 SHORT = 40
@@ -29,7 +29,7 @@ def disagreements(root: Path, course: Course) -> list[str]:
     """Return where the manifest and the disk differ: chapters, exercises and quizzes, both ways."""
     wanted = {(root / one.file).with_suffix(".md") for one in course.chapters}
     wanted |= {root / "exercises" / f"{one.id}.yaml" for one in course.chapters}
-    wanted |= {root / "quiz" / f"chapter_{one.id}.yaml" for one in course.chapters if has_quiz(one)}
+    wanted |= {root / "quiz" / f"chapter_{one.id}.yaml" for one in course.chapters}
     there = {*(root / "notebooks").glob("*.md"), *(root / "exercises").glob("*"), *(root / "quiz").glob("chapter_*")}
     return [
         *(f"{_name(path, root)} is missing, though course.yaml lists its chapter." for path in sorted(wanted - there)),
@@ -56,11 +56,6 @@ def findings(root: Path, course: Course) -> list[str]:
     return lines
 
 
-def has_quiz(chapter: Chapter) -> bool:
-    """Return whether a chapter ends in a knowledge check: those of the week do; others need not."""
-    return chapter.id.isdigit()
-
-
 def _of_chapter(root: Path, twin: Path, chapter: Chapter, later: Chapter | None) -> Iterator[str]:
     text = twin.read_text(encoding="utf-8")
     notebook = parse(text, twin)
@@ -72,13 +67,12 @@ def _of_chapter(root: Path, twin: Path, chapter: Chapter, later: Chapter | None)
             yield f"it should say {wanted!r}."
     if not any("parameters" in cell.metadata.get("tags", []) for cell in notebook.cells):
         yield "no cell is tagged `parameters`."
-    if has_quiz(chapter):
-        if [head for head in heads if head in SECTIONS] != list(SECTIONS):
-            yield f"it should have the sections {', '.join(SECTIONS)}, in this order."
-        if f'quiz("{chapter.id}")' not in text:
-            yield f'no cell shows its knowledge check, quiz("{chapter.id}").'
-        if later and f"]({Path(later.file).name})" not in text.partition("\nNext: ")[2]:
-            yield f"its end should link to the next chapter: Next: [{later.title}]({Path(later.file).name})"
+    if [head for head in heads if head in SECTIONS] != list(SECTIONS):
+        yield f"it should have the sections {', '.join(SECTIONS)}, in this order."
+    if f'quiz("{chapter.id}")' not in text:
+        yield f'no cell shows its knowledge check, quiz("{chapter.id}").'
+    if later and f"]({Path(later.file).name})" not in text.partition("\nNext: ")[2]:
+        yield f"its end should link to the next chapter: Next: [{later.title}]({Path(later.file).name})"
     yield from _of_exercises(root, notebook, chapter)
 
 

@@ -128,6 +128,6 @@ def as_given(value: Any, kind: type, what: str) -> Any:
         When it is not, `...` and None included, which stand where nothing is written yet.
     """
     written = value is not None and value is not ...
-    assert written, f"{what} is not there yet: put it in place of the dots."
+    assert written, f"{what} is not there yet: write it in the cell above, and run that cell."
     assert isinstance(value, kind), f"{what} should be a {kind.__name__}, and is a {type(value).__name__}: {value!r}."
     return value

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from autograder.errors import CourseError
 from autograder.teaching.shown import Shown, colour, table
@@ -64,15 +65,20 @@ def source_requests(path: str = "", last: int = 10) -> Shown:
     last
         How many.
     """
-    from autograder.airflow_local.source import read_log  # imports a web server
-
-    log = _file("COURSE_SOURCE_LOG")
-    found = [one for one in read_log(log) if path in one["path"]][-last:] if log.exists() else []
+    found = requests(path)[-last:]
     rows = [[one["time"][11:19], one["method"], one["path"], one["status"], one["bytes"]] for one in found]
     colours = {(n, 3): colour("success" if one["status"] < 400 else "failed") for n, one in enumerate(found)}
     statuses = ", ".join(str(one["status"]) for one in found) or "none"
     columns = ["time (UTC)", "method", "path", "status", "bytes"]
     return table(columns, rows, f"What the source answered, oldest first: {statuses}.", colours)
+
+
+def requests(path: str = "") -> list[dict[str, Any]]:
+    """Return what the source has answered so far, oldest first: time, method, path, status and bytes of each."""
+    from autograder.airflow_local.source import read_log  # imports a web server
+
+    log = _file("COURSE_SOURCE_LOG")
+    return [one for one in read_log(log) if path in one["path"]] if log.exists() else []
 
 
 def _file(variable: str) -> Path:
