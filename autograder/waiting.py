@@ -16,6 +16,8 @@ from autograder.errors import CourseError
 _POLL = 0.3
 """Seconds between two looks."""
 
+NOTHING_TO_DO = "The backfill started no run: its dates have one already. --reprocess-behavior says which to repeat."
+
 
 def wait_for_dag(dag_id: str, file: str = "", limit: float = 60) -> None:
     """Wait until Airflow has read a DAG's file as it now is, and stored the DAG.
@@ -138,6 +140,9 @@ def wait_for_runs(dag_id: str, limit: float = 300) -> None:
 def wait_for_backfill(dag_id: str, limit: float = 900) -> None:
     """Wait until every run of the DAG's newest backfill has ended, and print how each did.
 
+    The API does not say to which backfill a run belongs. Its own are of that type, dated between its dates, and were
+    queued after it was created: Airflow changes both the type and the time of the runs that a backfill repeats.
+
     Raises
     ------
     CourseError
@@ -153,10 +158,12 @@ def wait_for_backfill(dag_id: str, limit: float = 900) -> None:
         )
     first, last = seconds(backfill["from_date"]), seconds(backfill["to_date"])
 
+    created = seconds(backfill["created_at"])
+
     def its_runs() -> list[Record]:
-        # A run that somebody triggered between two of its dates is none of its runs.
-        dated = [run for run in api.runs(dag_id) if run["logical_date"] and run["run_type"] != "manual"]
-        return [run for run in dated if first <= seconds(run["logical_date"]) <= last]
+        runs = [run for run in api.runs(dag_id) if run["run_type"] == "backfill" and run["logical_date"]]
+        dated = [run for run in runs if first <= seconds(run["logical_date"]) <= last]
+        return [run for run in dated if seconds(run["queued_at"]) >= created]
 
     ended = _watch(api, dag_id, its_runs, limit)
     if backfill["completed_at"] is None:
@@ -168,7 +175,7 @@ def wait_for_backfill(dag_id: str, limit: float = 900) -> None:
             where=f"{dag_id}, run {failed[0]}, task {task['task_id']}",
             todo="Mend the cause, and create the backfill again with --reprocess-behavior failed.",
         )
-    print(f"All {len(ended)} runs are green.")
+    print(f"All {len(ended)} runs are green." if ended else NOTHING_TO_DO)
 
 
 def _dags_folder() -> Path:

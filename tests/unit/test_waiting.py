@@ -60,12 +60,19 @@ def airflow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 
 
 RUNNING = {"is_paused": False}
-BACKFILL = {"id": 7, "from_date": "2024-01-01T00:00:00Z", "to_date": "2024-02-01T00:00:00Z", "completed_at": None}
+BACKFILL = {
+    "id": 7,
+    "from_date": "2024-01-01T00:00:00Z",
+    "to_date": "2024-02-01T00:00:00Z",
+    "created_at": "2024-09-01T12:00:00Z",
+    "completed_at": None,
+}
 
 
-def _run(month: str | None, state: str) -> dict[str, Any]:
+def _run(month: str | None, state: str, **others: Any) -> dict[str, Any]:
     date = f"2024-{month}-01T00:00:00Z" if month else None
-    return {"dag_run_id": f"run {month}", "run_type": "backfill", "logical_date": date, "state": state, "duration": 2.5}
+    its = {"run_type": "backfill", "queued_at": "2024-09-01T12:00:01Z", "duration": 2.5}
+    return {"dag_run_id": f"run {month}", "logical_date": date, "state": state, **its, **others}
 
 
 def test_a_dag_is_there_once_it_was_read_after_its_last_change(airflow: Any, tmp_path: Path) -> None:
@@ -109,6 +116,17 @@ def test_a_backfill_ends_with_its_own_runs_and_is_closed(airflow: Any, capsys: p
         "success    2.5 s  run 02",
         "All 2 runs are green.",
     ]
+
+
+def test_only_its_own_runs_count_to_a_backfill(airflow: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    by_hand = _run("01", "failed", dag_run_id="by hand", logical_date="2024-01-15T00:00:00Z", run_type="manual")
+    of_an_earlier_one = _run("02", "success", queued_at="2024-09-01T11:59:59Z")
+    airflow(dag=RUNNING, latest_backfill=BACKFILL, looks=[[by_hand, _run("01", "success"), of_an_earlier_one]])
+    waiting.wait_for_backfill("d")
+    assert capsys.readouterr().out == "All 1 runs are green.\n"
+    airflow(dag=RUNNING, latest_backfill=BACKFILL, looks=[[by_hand, of_an_earlier_one]])
+    waiting.wait_for_backfill("d")
+    assert capsys.readouterr().out == f"{waiting.NOTHING_TO_DO}\n"
 
 
 def test_a_failed_run_is_shown_with_its_log(airflow: Any) -> None:
