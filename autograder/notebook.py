@@ -40,13 +40,21 @@ from autograder.teaching.shared_airflow import start_shared_airflow
 from autograder.teaching.source_control import source_fault, source_requests, source_reset
 from autograder.teaching.testing import try_bugs
 from autograder.teaching.warehouse import query, rows_per_month
+from autograder.waiting import (
+    files_in_turn,
+    wait_for_dag,
+    wait_for_import_error,
+    wait_for_runs,
+    wait_for_task,
+    wait_until_stale,
+)
 from autograder.waiting import wait_for_backfill as _wait_for_backfill
-from autograder.waiting import wait_for_dag, wait_for_import_error, wait_for_runs, wait_for_task
 
 __all__ = [
     "answer",
     "asset_events",
     "exercise",
+    "files_in_turn",
     "gantt",
     "grid",
     "health",
@@ -83,6 +91,7 @@ __all__ = [
     "wait_for_notification",
     "wait_for_runs",
     "wait_for_task",
+    "wait_until_stale",
     "xcoms",
 ]
 

@@ -82,6 +82,54 @@ def wait_for_import_error(file: str, limit: float = 60) -> None:
     print(f"Airflow cannot import {file}. Python's message ends:\n{chr(10).join(said[-3:])}")
 
 
+def wait_until_stale(dag_id: str, limit: float = 60) -> None:
+    """Wait until Airflow has noticed that no file defines a DAG any more.
+
+    Raises
+    ------
+    CourseError
+        After `limit`.
+    """
+    api = AirflowApi.from_environment()
+    until(
+        lambda: bool((api.dag(dag_id) or {}).get("is_stale")),
+        f"Airflow still finds {dag_id} in a file", limit, "Is there another file in dags/ with this dag_id?",
+    )  # fmt: skip
+    print(f"{dag_id} is stale: no file defines it any more.")
+
+
+def files_in_turn(dag_id: str, count: int, limit: float = 60, *, api: AirflowApi | None = None) -> list[str]:
+    """Watch which file a DAG comes from until this has changed, and return the files in turn.
+
+    Parameters
+    ----------
+    dag_id
+        The DAG.
+    count
+        How many files to see; one that comes back counts again.
+    limit
+        Seconds to wait.
+    api
+        Another Airflow than that of the notebook.
+
+    Raises
+    ------
+    CourseError
+        After `limit`.
+    """
+    api = api or AirflowApi.from_environment()
+    seen: list[str] = []
+
+    def enough() -> bool:
+        file = str((api.dag(dag_id) or {}).get("relative_fileloc"))
+        if seen[-1:] != [file]:
+            seen.append(file)
+        return len(seen) >= count
+
+    until(enough, f"{dag_id} stayed with {seen}", limit, "Are there two files that have this dag_id?")
+    return seen
+
+
 def wait_for_task(dag_id: str, task_id: str, *states: str, run_id: str = "", limit: float = 120) -> None:
     """Wait until a task of the DAG's newest run is in one of these states, and print which.
 

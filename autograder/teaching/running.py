@@ -70,5 +70,5 @@ def run_dag(
         error.where = f"{dag_id}: {task_states(dag_id, run_id)}"
         raise
     tasks = ", ".join(f"{task} {state_text(one)}" for task, one in task_states(dag_id, run_id).items())
-    print(f"The run {run_id} ended: {state_text(state[0])}. Tasks: {tasks}.")
+    print(f"The run {run_id} ended: {state_text(state[0])}. Tasks: {tasks or 'none has run'}.")
     return run_id

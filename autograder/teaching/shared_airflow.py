@@ -23,7 +23,7 @@ from autograder.errors import CourseError
 from autograder.paths import ROOT
 from autograder.teaching.class_repository import ORIGIN, classmates, main_commit
 from autograder.teaching.shown import Shown, table
-from autograder.waiting import until
+from autograder.waiting import files_in_turn, until
 
 BY_PEOPLE = {
     "patch_dag": "paused or unpaused",
@@ -119,23 +119,8 @@ class SharedAirflow:
         print(f"{dag_id} is in no file any more: the shared Airflow calls it stale.")
 
     def files_in_turn(self, dag_id: str, count: int = 3, limit: float = 60) -> list[str]:
-        """Watch which file a DAG comes from until this has changed a few times, and return the files in turn.
-
-        Raises
-        ------
-        CourseError
-            After `limit` seconds.
-        """
-        seen: list[str] = []
-
-        def enough() -> bool:
-            file = str((self.api.dag(dag_id) or {}).get("relative_fileloc"))
-            if seen[-1:] != [file]:
-                seen.append(file)
-            return len(seen) >= count
-
-        until(enough, f"{dag_id} stayed with {seen}", limit, "Are there two files on main that have this dag_id?")
-        return seen
+        """Watch which file a DAG comes from, as `autograder.waiting.files_in_turn` does."""
+        return files_in_turn(dag_id, count, limit, api=self.api)
 
     def audit_log(self, dag_id: str = "") -> Shown:
         """Show what people did, oldest first: who, what, and with which DAG.

@@ -158,3 +158,19 @@ def test_waiting_has_a_limit(airflow: Any) -> None:
     airflow(dag=RUNNING, looks=[[_run("01", "running")]])
     with pytest.raises(CourseError, match="after 0 s"):
         waiting.wait_for_runs("d", limit=0)
+
+
+def test_a_dag_that_no_file_defines_is_waited_for(airflow: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    airflow(dag={"is_stale": True})
+    waiting.wait_until_stale("d")
+    assert "d is stale" in capsys.readouterr().out
+    airflow(dag={"is_stale": False})
+    with pytest.raises(CourseError, match="still finds d in a file"):
+        waiting.wait_until_stale("d", limit=0)
+
+
+def test_files_are_seen_in_turn_until_there_are_enough(airflow: Any) -> None:
+    fake = airflow()
+    places = iter(["a.py", "a.py", "b.py", "b.py", "a.py", "c.py"])
+    fake.dag = lambda dag_id: {"relative_fileloc": next(places)}
+    assert waiting.files_in_turn("d", 3) == ["a.py", "b.py", "a.py"]
