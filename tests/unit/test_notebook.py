@@ -1,5 +1,6 @@
 """The tables that a chapter shows, and its first cell."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,8 +56,9 @@ def test_start_notices_another_student() -> None:
         notebook.start("grace")
 
 
-def test_start_says_how_to_get_an_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_start_says_how_to_get_an_airflow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("COURSE_AIRFLOW")
+    monkeypatch.setattr(notebook, "DESK", tmp_path / "notebook.json")  # an Airflow may be running for this clone
     with pytest.raises(CourseError, match=r"\./course lab"):
         notebook.start("ada")
 
