@@ -10,6 +10,7 @@ import importlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -129,5 +130,7 @@ def as_given(value: Any, kind: type, what: str) -> Any:
     """
     written = value is not None and value is not ...
     assert written, f"{what} is not there yet: write it in the cell above, and run that cell."
-    assert isinstance(value, kind), f"{what} should be a {kind.__name__}, and is a {type(value).__name__}: {value!r}."
+    fits = isinstance(value, Integral if kind is int else kind)  # a count by pandas is an integer, and no int
+    article = "an" if kind is int else "a"
+    assert fits, f"{what} should be {article} {kind.__name__}, and is a {type(value).__name__}: {value!r}."
     return value

@@ -323,8 +323,9 @@ def _busy_run() -> Record:
     failed = [sum(one["state"] != "success" for one in _tries(run)) for run in march]
     found = [run for run, number in zip(march, failed, strict=True) if number >= FAILED_TRIES]
     assert found, (
-        f"No run of March has met the busy source twice; the most failed tries are {max(failed)}. Run the cell with "
-        "source_fault again, then trigger March with another day than before."
+        f"Your newest run of March is {march[-1]['state']}. Failed tries of {INGEST} in it: {failed[-1]}; the "
+        "source should have been busy twice. While the task waits for a retry, clear it. If the run has ended, run "
+        "the cell with source_fault again and trigger March with another day."
     )
     return found[-1]
 

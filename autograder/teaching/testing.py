@@ -122,7 +122,7 @@ def outcomes(tests: Sequence[str], file: str, versions: Mapping[str, str]) -> It
 def _pytest(tests: Sequence[str], dags: Path, report: Path) -> Outcome:
     environment = {**os.environ, "AIRFLOW__CORE__DAGS_FOLDER": str(dags), "NO_COLOR": "1"}
     # A file that cannot be loaded must not keep the tests of the others from saying why.
-    options = ["-q", "-p", "no:cacheprovider", "--continue-on-collection-errors", f"--junitxml={report}"]
+    options = ["-q", "--tb=short", "-p", "no:cacheprovider", "--continue-on-collection-errors", f"--junitxml={report}"]
     argv = [shutil.which("pytest") or "pytest", *options, *tests]
     try:
         ended = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=LIMIT, check=False)

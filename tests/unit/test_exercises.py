@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import numpy as np
 import pytest
 
 from autograder import exercises, headless
 from autograder.errors import CourseError
+from autograder.exercises import as_given
 from autograder.teaching import exercises as shown
 from autograder.teaching import questions
 
@@ -51,6 +53,12 @@ def test_a_wrong_answer_is_told_and_stops_nothing(answer: Any, said: str, capsys
     assert told.startswith("✘ Not yet: exercise 04.3")
     assert said in told
     assert 'hint("04.3")' in told
+
+
+def test_a_count_by_pandas_is_an_integer() -> None:
+    assert as_given(np.int64(3), int, "rows") == 3
+    with pytest.raises(AssertionError, match="rows should be an int, and is a float"):
+        as_given(3.0, int, "rows")
 
 
 def test_a_fault_of_ours_is_not_told_as_the_students() -> None:
