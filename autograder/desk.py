@@ -130,6 +130,9 @@ def jupyterlab(desk: local.Local, *, browser: bool) -> int:
     argv = [sys.executable, "-m", "jupyterlab", f"--port={port}", "--ip=127.0.0.1", f"--notebook-dir={ROOT}"]
     argv += [] if browser else ["--no-browser"]
     argv += ["--allow-root"] if os.geteuid() == 0 else []
+    # A terminal's shell is not to be a login shell, which sets PATH anew on many systems.
+    terminals = {"shell_command": [os.environ.get("SHELL") or "sh"]}
+    argv += [f"--ServerApp.terminado_settings={terminals}"]
     out.print(f"JupyterLab: http://127.0.0.1:{port}/lab/tree/notebooks?token={token}", soft_wrap=True)
     session = desk.shared.session
     environment = {**desk.notebook_environment, "JUPYTER_TOKEN": token, "JUPYTER_PREFER_ENV_PATH": "1"}
