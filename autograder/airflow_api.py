@@ -144,7 +144,8 @@ class AirflowApi:
         path = f"{_path_of(task_instance)}/tries"
         if task_instance["map_index"] >= 0:
             path = f"{_path_of(task_instance)}/{task_instance['map_index']}/tries"
-        return list(self._call("GET", path).json()["task_instances"])
+        # Airflow leaves the order to its database, which may put a later try first.
+        return sorted(self._call("GET", path).json()["task_instances"], key=lambda one: one["try_number"])
 
     def xcoms(self, dag_id: str, run_id: str) -> list[Record]:
         """Return what the tasks of a run passed on: each entry with its value, as text."""

@@ -67,6 +67,13 @@ def test_a_run_is_due_when_its_date_has_passed_or_its_assets_were_updated(
     assert _api(answers).run_due("d") is due
 
 
+def test_tries_come_first_to_last() -> None:
+    task = {"dag_id": "d", "dag_run_id": "r", "task_id": "t", "map_index": -1}
+    told = {"task_instances": [{"try_number": 2}, {"try_number": 1}, {"try_number": 3}]}
+    found = _api({"dags/d/dagRuns/r/taskInstances/t/tries": told}).tries(task)
+    assert [one["try_number"] for one in found] == [1, 2, 3]
+
+
 def test_the_newest_backfill_counts() -> None:
     backfills = {"backfills": [{"id": 2}, {"id": 3}, {"id": 1}], "total_entries": 3}
     assert _api({"backfills": backfills}).latest_backfill("d") == {"id": 3}
