@@ -50,6 +50,8 @@ SETTINGS = {
     "dynamic_shared_memory_type": "mmap",  # in the data folder, so that it goes with it
     "timezone": "UTC",
     "log_timezone": "UTC",
+    # The passwords are random: more rounds keep nobody out, and cost each connection 10 ms (4096 by default).
+    "scram_iterations": "1",
 }
 
 DURABLE = ("fsync", "synchronous_commit", "full_page_writes")
@@ -169,14 +171,13 @@ def _make_template(session: Session, migrate: Callable[[str], None], template: P
     if os.geteuid() == 0:
         os.chown(data, UNPRIVILEGED, UNPRIVILEGED)
     command = [str(_program("initdb")), "-D", str(data), "-U", ADMIN, "--encoding=UTF8", "--no-locale", "--no-sync"]
+    command += [part for key, value in SETTINGS.items() for part in ("--set", f"{key}={value}")]
     made = subprocess.run(
         _as_ordinary_user([*command, "--auth=scram-sha-256", f"--pwfile={secret}"]),
         env=session.environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
     if made.returncode:
         raise CourseError(f"initdb failed:\n{made.stderr.strip()}", where=str(data), todo="Run ./course doctor.")
-    with (data / "postgresql.conf").open("a") as conf:
-        conf.writelines(f"{key} = '{value}'\n" for key, value in SETTINGS.items())
     postgres = _run(session, data, passwords)
     with postgres.connect("postgres") as connection:
         role = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}")
