@@ -39,7 +39,7 @@ TUNING = {
     "DATABASE__CHECK_MIGRATIONS": "False",  # each command would; the database is made from a migrated template
     "DATABASE__SQL_ALCHEMY_POOL_PRE_PING": "False",  # Postgres lives as long as Airflow: a connection is not lost
     "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",  # how late the end of a task may be noticed; 5 by default
-    "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",  # how late the end of a task or a run may be noticed; 1 by default
+    "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.05",  # how late the end of a task or a run may be noticed; 1 by default
     "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
     "DAG_PROCESSOR__REFRESH_INTERVAL": "1",
     "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",  # for what a DAG file imports: an edited file counts at once

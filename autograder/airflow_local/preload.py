@@ -23,26 +23,48 @@ from autograder.paths import ROOT
 AIRFLOW_MODULES = (
     "airflow.__main__",
     "airflow.api_fastapi.main",
+    "airflow.callbacks.database_callback_sink",
     "airflow.cli.commands.api_server_command",
     "airflow.cli.commands.backfill_command",
     "airflow.cli.commands.dag_command",
     "airflow.cli.commands.dag_processor_command",
     "airflow.cli.commands.scheduler_command",
+    "airflow.dag_processing.bundles.local",
     "airflow.dag_processing.processor",
     "airflow.executors.local_executor",
     "airflow.providers.http.notifications.http",
     "airflow.providers.postgres.hooks.postgres",
+    "airflow.providers.standard.decorators.bash",
+    "airflow.providers.standard.decorators.python",
     "airflow.providers.standard.operators.bash",
+    "airflow.providers.standard.operators.empty",
+    "airflow.providers.standard.operators.trigger_dagrun",
+    "airflow.providers.standard.sensors.external_task",
+    "airflow.providers.standard.sensors.filesystem",
+    "airflow.sdk.bases.sensor",
+    "airflow.sdk.definitions.asset.metadata",
+    "airflow.sdk.definitions.decorators",
     "airflow.sdk.execution_time.supervisor",
     "airflow.sdk.execution_time.task_runner",
+    "airflow.timetables.trigger",
+    "airflow.utils.serve_logs",
+    "airflow.version",
+    "cryptography.hazmat.backends.openssl.backend",
     "httpx",
+    "jinja2.ext",
+    "multiprocessing.popen_fork",
+    "multiprocessing.queues",
     "pandas",
     "psycopg",
     "pyarrow.csv",
+    "pyarrow.dataset",
     "pyarrow.parquet",
     "pytest",
     "trustme",
-    "uvicorn",
+    "uvicorn.lifespan.on",
+    "uvicorn.loops.auto",
+    "uvicorn.protocols.http.auto",
+    "uvicorn.protocols.websockets.auto",
 )
 """What the commands, the tasks of the course's DAGs, the tests of these, and our servers import."""
 
@@ -148,7 +170,7 @@ def dbt() -> Callable[[], int]:
         # It starts native threads, which a fork would not have, and wait for.
         vars(module)["py_extract_from_source"] = functools.partial(in_a_fork, extract)
     enable_test_caching()  # dbt's own, for many runs in one process: texts that it has parsed, it need not parse again
-    json.dump = write_json_at_once
+    vars(json)["dump"] = write_json_at_once
     for command in DBT_WARMUP:
         # What dbt finds matters as little as what it says: this is for what it builds in memory.
         dbtRunner().invoke([*command, "--quiet"])
@@ -164,7 +186,7 @@ def dbt() -> Callable[[], int]:
 
 
 def write_json_at_once(value: Any, file: TextIO, **options: Any) -> None:  # noqa: ANN401 - as json.dump
-    """Do what `json.dump` does, in one piece: Python writes parts by its slow encoder, and dbt a manifest per command."""
+    """Do what `json.dump` does, at once: in parts, Python uses a slow encoder, and dbt writes much JSON."""
     file.write(json.dumps(value, **options))
 
 

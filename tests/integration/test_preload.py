@@ -1,4 +1,4 @@
-"""What of Airflow's insides the warm parent relies on is as it was when `reset_airflow` was written."""
+"""What of Airflow's and dbt's insides the warm parents rely on is as it was when `preload` was written."""
 
 import hashlib
 import inspect
@@ -63,3 +63,22 @@ def test_what_reset_airflow_uses_is_there() -> None:
         prepare_syspath_for_config_and_plugins read reload remove sdk settings sys
     """
     assert used_names <= set(known.split()), "check here each of Airflow's names that reset_airflow uses"
+
+
+def test_dbt_need_not_parse_a_text_again() -> None:
+    from dbt_common import tests as caching
+    from dbt_common.clients import jinja
+
+    text = "{% macro said_twice(x) %}{{ x }}{% endmacro %}"
+    assert jinja.parse(text) is not jinja.parse(text)
+    caching.enable_test_caching()
+    try:
+        assert jinja.parse(text) is jinja.parse(text), "preload.dbt relies on this for quick full parses"
+    finally:
+        caching.disable_test_caching()
+
+
+def test_dbt_writes_its_artifacts_by_json_dump() -> None:
+    from dbt_common.clients import system
+
+    assert "json.dump(" in inspect.getsource(system.write_json), "preload.write_json_at_once stands in for it"
