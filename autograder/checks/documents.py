@@ -11,6 +11,8 @@ NOT_WRITTEN = "raise NotImplementedError()"
 
 _HEADING = re.compile(r"^(#{1,6})[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
 _FENCED = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
+_ITEM = re.compile(r"^[ \t]*(?:[-*+]|\d+[.)])[ \t]+\S", re.MULTILINE)
+_ROW = re.compile(r"^[ \t]*\|.*$", re.MULTILINE)
 _NOTHING = re.compile(rf"(?s:<!--.*?-->)|^.*{re.escape(NOT_WRITTEN)}.*$", re.MULTILINE)
 
 
@@ -42,6 +44,15 @@ def sections(text: str, wanted: Mapping[str, str]) -> dict[str, str]:
 def words(text: str) -> int:
     """Return how many words a text has."""
     return len(re.findall(r"\w[\w'’.-]*", _NOTHING.sub("", text)))
+
+
+def entries(text: str) -> int:
+    """Return how many things a text tells of: its list items, rows of a table or sub-headings; else its sentences."""
+    text = _NOTHING.sub("", text)
+    items = len(_ITEM.findall(text))
+    rows = len([row for row in _ROW.findall(text) if words(row)]) - 1
+    told = max(items, rows, len(_HEADING.findall(text)))
+    return told if told > 0 else len([part for part in re.split(r"[.!?](?=\s|$)|\n\s*\n", text) if words(part)])
 
 
 def month_rows(text: str) -> dict[str, list[int]]:

@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime
 from itertools import pairwise
 
-from autograder.checks.documents import NOT_WRITTEN, sections, words
+from autograder.checks.documents import NOT_WRITTEN, entries, sections, words
 from autograder.checks.facts import dag, task_ids
 from autograder.checks.rules import DAG_ID, TASKS, Evidence, Finding, check
 from autograder.checks.texts import number
@@ -26,6 +26,8 @@ SECTIONS = {"Trigger a run": "trigger", "Backfill": "backfill", "Logs": "log", "
 
 FEWEST_WORDS = 5
 """A section with fewer is not written."""
+
+FEWEST_FAILURES = 3
 
 LOADED = f"a DAG with the dag_id {DAG_ID}, and no import error"
 
@@ -178,6 +180,16 @@ def runbook(evidence: Evidence) -> Finding:
         seen = "\n".join(f"{name}: {_length(written.get(name))}" for name in SECTIONS)
         why = f"Put your text in place of {NOT_WRITTEN}." if NOT_WRITTEN in text else None
         return Finding(False, f"Not written yet: {', '.join(lacking)}.", f"sections {expected}", seen, why, file)
+    if (failures := entries(sections(text, SECTIONS)["Likely failures"])) < FEWEST_FAILURES:
+        expected = f"at least {FEWEST_FAILURES} likely failures, each a row, an item or a sentence of its own"
+        return Finding(
+            False,
+            "The runbook prepares for too few failures.",
+            expected,
+            number(failures, "entry", "entries"),
+            None,
+            file,
+        )
     months = sorted(evidence["source"])
     done = evidence["runbook"]
     wanted = {
@@ -197,6 +209,10 @@ def runbook(evidence: Evidence) -> Finding:
             seen = f"{ended}, and made {runs_made}" + (f": {', '.join(sorted(made))}" if made else "")
             log = f"What the command said:\n{one['output']}" if one["output"].strip() else ""
             return Finding(False, f"The {name} command does not work as typed.", expected, seen, None, file, log)
+        if one.get("paused"):
+            seen = f"{number(one['runs'], 'run')} of a paused DAG: queued, and not begun"
+            cause = "The command before it pauses the DAG, and Airflow begins no run of a paused DAG: unpause it there."
+            return Finding(False, f"What the {name} command makes is never run.", expected, seen, cause, file)
     return Finding(True, "The four sections are written, and both commands work as typed.", where=file)
 
 

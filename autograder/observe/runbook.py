@@ -1,8 +1,8 @@
 """The commands of a runbook, run as they are typed.
 
 Contract: `commands` finds the first `airflow dags trigger …` and the first `airflow backfill create …` in a
-runbook's code. `try_out` runs them with bash in the project folder while the DAG is paused, and tells which runs
-Airflow made of them; these do not begin, and are gone afterwards.
+runbook's code, with an `airflow dags pause …` that stands before it there. `try_out` runs them with bash in the project
+folder while the DAG is paused, and tells which runs Airflow made of them; these do not begin, and are gone afterwards.
 """
 
 import re
@@ -20,6 +20,7 @@ KEPT_OUTPUT = 3000
 
 _FENCE = re.compile(r"^ {0,3}(```+|~~~+)[^\n]*\n(.*?)^ {0,3}\1", re.DOTALL | re.MULTILINE)
 _INLINE = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
+_PAUSING = re.compile(r"^[ \t]*(airflow[ \t]+dags[ \t]+(un)?pause\b.*)$", re.MULTILINE)
 _INDENTED = re.compile(r"^(?: {4}|\t)(.+)$", re.MULTILINE)
 
 
@@ -38,8 +39,11 @@ def _command(code: str, words: str) -> str | None:
     pattern = r"(?<![\w./-])" + r"\s+".join(words.split()) + r"\b(?:[^\n\\]|\\[^\n]|\\\n)*"
     # A comment that names the command is no command.
     lines = "\n".join("" if line.lstrip().startswith("#") else line for line in code.splitlines())
-    found = [match[0].strip() for match in re.finditer(pattern, lines)]
-    return next((command for command in found if "--dry-run" not in command), None)
+    for match in re.finditer(pattern, lines):
+        if "--dry-run" not in match[0]:
+            before = list(_PAUSING.finditer(lines, 0, match.start()))
+            return "\n".join([*([before[-1][1]] if before and not before[-1][2] else []), match[0].strip()])
+    return None
 
 
 def try_out(stage: Stage, runbook: str | None, project: Path) -> Part:
@@ -49,8 +53,8 @@ def try_out(stage: Stage, runbook: str | None, project: Path) -> Part:
     -------
     dict
         For `trigger` and `backfill`: `command`, or None where the runbook has none; its exit `code`, None where it
-        did not end in time; its `output`, the end of it; how many `runs` of the DAG it made; for `backfill` also their
-        `dates`.
+        did not end in time; its `output`, the end of it; how many `runs` of the DAG it made; whether the runbook has
+        the DAG `paused` first; for `backfill` also the `dates` of its runs.
     """
     found = commands(runbook or "")
     stage.clear()
@@ -67,7 +71,9 @@ def try_out(stage: Stage, runbook: str | None, project: Path) -> Part:
 
 def _run(stage: Stage, command: str | None, project: Path) -> dict[str, Any]:
     if command is None:
-        return {"command": None, "code": None, "output": "", "runs": 0}
+        return {"command": None, "code": None, "output": "", "runs": 0, "paused": False}
+    if pauses := _PAUSING.match(command) is not None:
+        stage.api.pause(stage.dag_id, paused=False)
     process = subprocess.Popen(
         ["bash", "-c", command],
         cwd=project, env=stage.airflow.session.environment(stage.airflow.environment),
@@ -79,9 +85,12 @@ def _run(stage: Stage, command: str | None, project: Path) -> dict[str, Any]:
     except subprocess.TimeoutExpired:
         stage.world.shared.session.end_group(process)
         output, code = f"The command did not end within {LIMIT:.0f} s.", None
+    paused = pauses and bool((stage.api.dag(stage.dag_id) or {}).get("is_paused"))
+    stage.api.pause(stage.dag_id, paused=True)
     return {
         "command": command,
         "code": code,
         "output": output[-KEPT_OUTPUT:],
         "runs": len(stage.api.runs(stage.dag_id)),
+        "paused": paused,
     }

@@ -102,7 +102,7 @@ def perfect() -> Evidence:
 
 def command(text: str, *, runs: int) -> dict[str, Any]:
     """Return what a command of the runbook did."""
-    return {"command": text, "code": 0, "output": "", "runs": runs}
+    return {"command": text, "code": 0, "output": "", "runs": runs, "paused": False}
 
 
 def found() -> dict[str, Any]:

@@ -293,6 +293,11 @@ MISTAKES = {
     "runbook_without_logs": Mistake(
         "minimum.runbook", files(**{"RUNBOOK.md": RUNBOOK.replace("## Logs", "## See")})
     ),
+    "runbook_of_two_failures": Mistake(
+        "minimum.runbook",
+        files(**{"RUNBOOK.md": RUNBOOK.replace(" A failed dbt test: read which, and tell the owner.", "")}),
+    ),
+    "runbook_pauses_the_dag": Mistake("minimum.runbook", runbook("backfill", paused=True), "unpause it"),
     "runbook_without_a_command": Mistake(
         "minimum.runbook", runbook("trigger", command=None, code=None, output="", runs=0), "line of its own"
     ),

@@ -58,3 +58,16 @@ def test_a_command_goes_on_after_a_backslash() -> None:
 def test_the_first_of_each_kind_counts_that_does_something() -> None:
     text = f"Try `{BACKFILL} --dry-run` first.\n\n```sh\n{BACKFILL}\n{TRIGGER}\n```\n"
     assert commands(text) == {"trigger": TRIGGER, "backfill": BACKFILL}
+
+
+@pytest.mark.parametrize(
+    ("before", "typed"),
+    [
+        ("airflow dags pause taxi_pipeline", "airflow dags pause taxi_pipeline\n"),
+        ("airflow dags unpause taxi_pipeline", ""),
+        ("airflow dags pause taxi_pipeline\nairflow dags unpause taxi_pipeline", ""),
+        ("# airflow dags pause taxi_pipeline", ""),
+    ],
+)
+def test_a_pause_before_a_command_is_typed_too(before: str, typed: str) -> None:
+    assert commands(f"```sh\n{before}\n{BACKFILL}\n```")["backfill"] == typed + BACKFILL
