@@ -28,10 +28,11 @@ HEALTHY_WITHIN = 180.0
 """Seconds that a cold start may take."""
 
 CLUSTER_POLICY = Path(__file__).parent / "config"
-"""Holds airflow_local_settings.py, which Airflow imports by that name."""
+"""Holds airflow_local_settings.py, which Airflow imports by that name, and what settings name."""
 
 TUNING = {
     "CORE__LOAD_EXAMPLES": "False",
+    "CORE__EXECUTOR": "course_executor.PromptLocalExecutor",
     "CORE__PARALLELISM": "4",  # the default of 32 forks 32 idle workers
     "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
     "CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
@@ -39,13 +40,14 @@ TUNING = {
     "DATABASE__CHECK_MIGRATIONS": "False",  # each command would; the database is made from a migrated template
     "DATABASE__SQL_ALCHEMY_POOL_PRE_PING": "False",  # Postgres lives as long as Airflow: a connection is not lost
     "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",  # how late the end of a task may be noticed; 5 by default
-    "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.05",  # how late the end of a task or a run may be noticed; 1 by default
+    "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0",  # the executor waits, for what it waits for
     "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
     "DAG_PROCESSOR__REFRESH_INTERVAL": "1",
     "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",  # for what a DAG file imports: an edited file counts at once
     "DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
     "API__HOST": "127.0.0.1",
     "API__WORKERS": "1",
+    "METRICS__LEGACY_NAMES_ON": "False",  # each process would read a file of names for them, though none are sent
     "USAGE_DATA_COLLECTION__ENABLED": "False",
 }
 

@@ -312,6 +312,8 @@ class World:
             # dbt keeps what it has parsed in its target folder, and need not parse it again for each command.
             "DBT_TARGET_PATH": str(shared.session.folder / f"{name}-dbt"),
             "DBT_LOG_PATH": str(shared.session.logs / f"{name}-dbt"),
+            # Beside what it prints, which the task's log has: a tenth of a call of dbt.
+            "DBT_LOG_LEVEL_FILE": "none",
             **({"AIRFLOW_STUDENT": student} if student else {}),
             **(self._closed(project, name) if closed else {}),
             **extra,
