@@ -1,9 +1,9 @@
-"""Where `airflow`, `dbt` and `uvx` on PATH come from: warm parents, or the packages' own scripts.
+"""Where `airflow`, `dbt`, `uv` and `uvx` on PATH come from: warm parents, or the packages' own scripts.
 
 Contract: `Commands.start` starts a warm parent for each program of a session; `folder` is to be put before PATH, and
 in it `airflow` and `dbt` go through them. Where a process cannot safely fork what it has imported (any system but
 Linux), or COURSE_WARM=0 asks for it, the commands are those of the environment, whose scripts come after on PATH.
-In both cases `uvx dbt` is this `dbt`.
+In both cases `uvx dbt` and `uv tool run dbt` are this `dbt`.
 """
 
 import contextlib
@@ -22,11 +22,21 @@ from autograder.airflow_local.session import MARK, Session, end_processes
 from autograder.paths import DBT_PROJECT, ROOT
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
+FOLDER = "bin"
 MODULE = "module"
 """What the command is called that runs one of our modules in the warm Airflow."""
 
 PRELOADED_WITHIN = 120.0
 """Seconds that the imports may take on a slow machine."""
+
+
+def search_path(session: Session) -> str:
+    """Return the PATH on which a session's commands come before the environment's own, and these before all else.
+
+    The warm parents are started on it as well: what is found on PATH while packages are imported is found for good,
+    such as the `dbt` that Cosmos takes for the system's.
+    """
+    return os.pathsep.join([str(session.folder / FOLDER), str(SCRIPTS), os.environ["PATH"]])
 
 
 @dataclass(frozen=True)
@@ -50,7 +60,7 @@ class Commands:
     @property
     def folder(self) -> Path:
         """Holds the commands."""
-        return self.session.folder / "bin"
+        return self.session.folder / FOLDER
 
     @classmethod
     def start(cls, session: Session, postgres: Postgres, environment: Mapping[str, str]) -> "Commands":
@@ -67,7 +77,8 @@ class Commands:
         """
         made = cls(session, {})
         made.folder.mkdir()
-        made._write("uvx", [sys.executable, "-I", "-S", uvx.__file__, str(SCRIPTS / "uvx")])
+        for program in uvx.BEFORE_TOOL:
+            made._write(program, [sys.executable, "-I", "-S", uvx.__file__, str(SCRIPTS / program)])
         if sys.platform != "linux" or os.environ.get("COURSE_WARM") == "0":
             return made
         warmup = "dbt_warmup"
@@ -92,9 +103,10 @@ class Commands:
         made = cls(session, environments)
         for program in environments:
             made._script(program, SCRIPTS / program, program)
-            made._start(program)
         made._script("pytest", SCRIPTS / "pytest", "airflow")
         made._script(MODULE, Path(sys.executable), "airflow")
+        for program in environments:
+            made._start(program)
         return made
 
     def module(self, name: str, *arguments: str, warm: bool = True) -> list[str]:

@@ -21,7 +21,7 @@ import psycopg
 from autograder.airflow_local import months as tlc
 from autograder.airflow_local import namespaces, postgres
 from autograder.airflow_local.airflow import CLUSTER_POLICY, COMPONENTS, Airflow, Keys, migrate
-from autograder.airflow_local.commands import SCRIPTS, Commands
+from autograder.airflow_local.commands import Commands, search_path
 from autograder.airflow_local.outside import CERTIFICATE_SETTINGS
 from autograder.airflow_local.postgres import WAREHOUSE, Postgres
 from autograder.airflow_local.session import Session
@@ -97,7 +97,8 @@ class Shared:
     def on(cls, session: Session, database: Postgres, keys: Keys) -> "Shared":
         """Start the warm parents beside a Postgres that runs already."""
         # The parent imports under the settings of an Airflow that nobody starts.
-        nobody = Airflow(session, database, postgres.TEMPLATE_DATABASE, session.folder, {}, keys)
+        path = {"PATH": search_path(session)}
+        nobody = Airflow(session, database, postgres.TEMPLATE_DATABASE, session.folder, path, keys)
         return cls(session, database, Commands.start(session, database, nobody.environment), keys)
 
 
@@ -302,7 +303,7 @@ class World:
         """
         shared, name = self.shared, name or self.name
         environment = {
-            "PATH": os.pathsep.join([str(shared.commands.folder), str(SCRIPTS), os.environ["PATH"]]),
+            "PATH": search_path(shared.session),
             "PYTHONPATH": os.pathsep.join([str(CLUSTER_POLICY), str(project)]),  # as in a deployed project
             "AIRFLOW_CONN_AZURE_PG": shared.postgres.uri(warehouse or self.warehouse, user=WAREHOUSE),
             # With a schema: some build the address from the connection's parts.

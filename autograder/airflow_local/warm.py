@@ -15,6 +15,7 @@ import gc
 import io
 import json
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -23,14 +24,16 @@ import struct
 import sys
 import sysconfig
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import Any, NoReturn
 
 import psutil
 
 from autograder.airflow_local import namespaces, preload
-from autograder.airflow_local.warm_client import DECLINED, PASSED_ON, TO_GROUP
+from autograder.airflow_local.warm_client import DECLINED, LIMITS, PASSED_ON, TO_GROUP
 
 LENGTH = struct.Struct("!I")
 LIBC = ctypes.CDLL(None)
@@ -249,12 +252,20 @@ def enter(folder: int, handles: list[int], environment: Mapping[str, str]) -> No
 
 
 def take_over(request: dict[str, Any]) -> None:
-    """Give this forked child the client's folder, environment and command line."""
+    """Give this forked child the client's environment, command line, limits and priority."""
+    with contextlib.suppress(ValueError, OSError):  # where the client may do more, this process cannot follow it
+        for number, limit in zip(LIMITS, request["limits"], strict=True):
+            if resource.getrlimit(number) != tuple(limit):
+                resource.setrlimit(number, limit)
+        if os.getpriority(os.PRIO_PROCESS, 0) != request["nice"]:
+            os.setpriority(os.PRIO_PROCESS, 0, request["nice"])
     ours = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     os.umask(request["umask"])
     os.environ.clear()
     os.environ.update(request["env"])
+    time.tzset()  # the environment may name another time zone
     sys.argv = request["argv"]
+    sys.excepthook = show_error
     # As the program's own script has it: the script's folder, PYTHONPATH, and the installation.
     theirs = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     sys.path[:] = [sysconfig.get_path("scripts"), *theirs, *(entry for entry in sys.path[1:] if entry not in ours)]
@@ -267,6 +278,16 @@ def take_over(request: dict[str, Any]) -> None:
         stream = io.TextIOWrapper(binary, errors=errors, line_buffering=by_line, write_through=unbuffered)
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
+
+
+def show_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Show an error that ends a command as Python does, from the program's own code on."""
+    frame = trace
+    while frame:
+        if frame.tb_frame.f_code.co_filename in (__file__, preload.__file__, "<frozen runpy>"):
+            trace = frame.tb_next or trace
+        frame = frame.tb_next
+    sys.__excepthook__(kind, error.with_traceback(trace), trace)
 
 
 def listen(path: str) -> socket.socket:

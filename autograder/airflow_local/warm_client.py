@@ -12,6 +12,7 @@ to the terminal, and is interrupted and stopped by its keys; but it can read it 
 import fcntl
 import json
 import os
+import resource
 import signal
 import socket
 import struct
@@ -30,6 +31,7 @@ SI_KERNEL = 0x80
 DECLINED = 0xFFFFFFFF
 """Answered in place of how the command ended: run it without me."""
 
+LIMITS = sorted({number for name, number in vars(resource).items() if name.startswith("RLIMIT_")})
 NAMESPACES = ("/proc/self/ns/user", "/proc/self/ns/mnt")
 
 
@@ -55,6 +57,8 @@ def main(path: str, real: str, argv: list[str]) -> NoReturn:
         "argv": argv,
         "env": dict(os.environ),
         "umask": umask,
+        "limits": [resource.getrlimit(number) for number in LIMITS],
+        "nice": os.getpriority(os.PRIO_PROCESS, 0),
         "ignored": [int(number) for number in PASSED_ON if number not in heeded],
     }
     body = json.dumps(request).encode()

@@ -1,4 +1,4 @@
-"""`uvx … dbt …` runs the course's dbt, with warm parents and without."""
+"""`uvx … dbt …` and `uv tool run … dbt …` run the course's dbt, with warm parents and without."""
 
 import os
 import re
@@ -41,6 +41,8 @@ DBT = "uvx --python 3.11 --from 'dbt-core==1.10.*' --with 'dbt-postgres==1.10.*'
         ("uvx dbt@1.10 --version", "<dbt><--version>"),
         ("uvx -q -p 3.12 --isolated --with=dbt-postgres dbt dbt", "<dbt><dbt>"),
         ("uvx --with dbt -w dbt dbt", "<dbt>"),
+        (f"{DBT} run".replace("uvx", "uv tool run"), "<dbt><run>"),
+        ("uv --offline --cache-dir tool tool run -q dbt@1.10 tool run", "<dbt><tool><run>"),
     ],
 )
 def test_uvx_dbt_is_dbt(folder: Path, command: str, arguments: str) -> None:
@@ -50,7 +52,10 @@ def test_uvx_dbt_is_dbt(folder: Path, command: str, arguments: str) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["uvx --version", "uvx --with dbt --offline no-such-command-here", "uvx --no-such-option"],
+    [
+        *("uvx --version", "uvx --with dbt --offline no-such-command-here", "uvx --no-such-option"),
+        *("uv --version", "uv tool", "uv --offline tool run --with dbt no-such-command-here", "uv no-such-command dbt"),
+    ],
 )
 def test_all_else_is_uvs(folder: Path, command: str) -> None:
     name, *arguments = command.split()
@@ -62,10 +67,11 @@ def test_all_else_is_uvs(folder: Path, command: str) -> None:
 
 
 def test_without_warm_parents_the_others_are_the_environments_own(folder: Path) -> None:
-    assert sorted(one.name for one in folder.iterdir()) == ["uvx"]
+    assert sorted(one.name for one in folder.iterdir()) == ["uv", "uvx"]
 
 
 def test_every_option_with_a_value_is_known() -> None:
-    told = subprocess.run([SCRIPTS / "uvx", "--help"], capture_output=True, text=True, check=True).stdout
-    pairs = re.findall(r"^ +(?:(-\w), )?(--[\w-]+) <", told, re.MULTILINE)
-    assert {name for pair in pairs for name in pair if name} <= WITH_VALUE
+    for program in ("uvx", "uv"):
+        told = subprocess.run([SCRIPTS / program, "--help"], capture_output=True, text=True, check=True).stdout
+        pairs = re.findall(r"^ +(?:(-\w), )?(--[\w-]+) <", told, re.MULTILINE)
+        assert {name for pair in pairs for name in pair if name} <= WITH_VALUE

@@ -103,9 +103,27 @@ def test_same_as_the_real_command(warm: list[str], arguments: list[str], stdin: 
 
 
 def test_an_exception_ends_with_its_traceback(warm: list[str]) -> None:
-    done = subprocess.run([*warm, "raise"], capture_output=True, text=True, timeout=30, check=False)
-    assert done.returncode == 1
-    assert done.stderr.endswith("ValueError: on purpose\n")
+    said = []
+    for command in (REAL, warm):
+        done = subprocess.run([*command, "raise"], capture_output=True, text=True, timeout=30, check=False)
+        assert done.returncode == 1
+        said.append(done.stderr.splitlines())
+    real, ours = said
+    assert ours[0] == real[0] == "Traceback (most recent call last):"
+    assert 1 < len(ours) < len(real), "without the frames before the program's own function: the script's, or ours"
+    assert ours[1:] == real[1 - len(ours) :]
+
+
+def test_limits_priority_and_time_zone(warm: list[str]) -> None:
+    script = 'ulimit -n 100; exec nice -n 5 "$@" limits'
+    env = {**os.environ, "TZ": "Asia/Tokyo"}
+    real, ours = (
+        subprocess.run(["sh", "-c", script, "sh", *command], env=env, capture_output=True, text=True, check=True).stdout
+        for command in (REAL, warm)
+    )
+    assert real.startswith("(100, 100)")
+    assert real.endswith("JST\n")
+    assert ours == real
 
 
 def test_output_that_nobody_reads_ends_as_with_the_real_command(warm: list[str]) -> None:

@@ -24,7 +24,7 @@ import pytest
 
 from autograder.airflow_local import postgres
 from autograder.airflow_local.airflow import Airflow
-from autograder.airflow_local.commands import SCRIPTS
+from autograder.airflow_local.commands import SCRIPTS, search_path
 from autograder.airflow_local.local import Shared
 from autograder.airflow_local.postgres import WAREHOUSE
 from autograder.airflow_local.session import Session
@@ -34,6 +34,17 @@ pytestmark = [
     pytest.mark.integration,
     pytest.mark.skipif(sys.platform != "linux", reason="warm parents are used on Linux only"),
 ]
+
+COSMOS_DAG = """
+# An Airflow DAG, as it has to say.
+from pathlib import Path
+
+from cosmos import DbtDag, ProfileConfig, ProjectConfig
+
+folder = Path(__file__).parent.parent
+profile = ProfileConfig(profile_name="taxi", target_name="warehouse", profiles_yml_filepath=folder / "profiles.yml")
+DbtDag(dag_id="by_cosmos", project_config=ProjectConfig(folder), profile_config=profile)
+"""
 
 DAG = """
 from airflow.sdk import dag, task
@@ -72,6 +83,10 @@ CHANGES = [
 """What differs between two runs of one command."""
 
 
+SCRIPT_IN_TRACEBACK = rf'  File "{SCRIPTS}/.*\n    sys.exit.*\n( +\^+\n)?'
+"""The line of the program's script, which a warm parent does without."""
+
+
 @dataclass(frozen=True)
 class Both:
     """Where the commands run, and the real ones beside those that go through the warm parents."""
@@ -93,6 +108,7 @@ def opened(project: Path) -> Iterator[Both]:
         shared.postgres.create_database("both", template=postgres.TEMPLATE_DATABASE)
         shared.postgres.create_database("warehouse_both", owner=WAREHOUSE)
         extra = {
+            "PATH": search_path(session),
             "PG_HOST": "127.0.0.1",
             "PG_PORT": str(shared.postgres.port),
             "PG_USER": WAREHOUSE,
@@ -111,6 +127,8 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     project = tmp_path_factory.mktemp("project")
     (project / "dags").mkdir()
     (project / "dags" / "listed.py").write_text(DAG)
+    (project / "cosmos").mkdir()
+    (project / "cosmos" / "by_cosmos.py").write_text(COSMOS_DAG)
     (project / "models").mkdir()
     for name, text in MODELS.items():
         (project / "models" / f"{name}.sql").write_text(text)
@@ -127,7 +145,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
 
 def normal(output: bytes) -> str:
     """Return what a command said without what differs from one run to the next."""
-    text = output.decode()
+    text = re.sub(SCRIPT_IN_TRACEBACK, "", output.decode())
     for pattern, instead in CHANGES:
         text = re.sub(pattern, instead, text)
     return text
@@ -150,6 +168,7 @@ CASES = {
     "airflow config get-value core dags_folder": 0,
     "airflow config list": 0,
     "airflow connections get no_such": 1,
+    "airflow dags trigger no_such_dag": 1,
     "airflow db check": 0,
     "airflow backfill create --dag-id listed --from-date 2024-01-01 --to-date 2024-03-01 --dry-run": 0,
     "dbt --version": 0,
@@ -208,6 +227,13 @@ def test_the_environment_is_the_commands(both: Both) -> None:
         for argv in both.argv("airflow", "config", "get-value", *option.split()):
             done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=True, timeout=120)
             assert done.stdout.strip() == value, argv
+
+
+def test_cosmos_finds_the_dbt_that_it_was_imported_with(both: Both) -> None:
+    environment = {**both.environment, "AIRFLOW__CORE__DAGS_FOLDER": str(both.folder / "cosmos")}
+    _, ours = both.argv("airflow", "dags", "list", "--local", "--output", "json")
+    done = subprocess.run(ours, env=environment, capture_output=True, text=True, check=True, timeout=120)
+    assert "by_cosmos" in done.stdout, done.stdout + done.stderr
 
 
 class Terminal:

@@ -2,6 +2,7 @@
 
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -28,6 +29,8 @@ def run() -> int:
             sys.stdout.isatty(),
             sorted(path.name for path in Path("/proc/self/fd").iterdir()) if rest else "",
         )
+    elif what == "limits":
+        print(resource.getrlimit(resource.RLIMIT_NOFILE), os.getpriority(os.PRIO_PROCESS, 0), time.strftime("%Z"))
     elif what == "path":
         print(*sys.path, sep="\n")
     elif what == "terminal":
