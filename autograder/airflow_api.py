@@ -50,6 +50,7 @@ class AirflowApi:
             headers=headers,
             timeout=30,
             trust_env=False,
+            verify=url.startswith("https:"),  # else the certificates of authorities would be read, for nothing
             transport=transport,
         )
 
