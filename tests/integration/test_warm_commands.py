@@ -43,7 +43,7 @@ from cosmos import DbtDag, ProfileConfig, ProjectConfig
 
 folder = Path(__file__).parent.parent
 profile = ProfileConfig(profile_name="taxi", target_name="warehouse", profiles_yml_filepath=folder / "profiles.yml")
-DbtDag(dag_id="by_cosmos", project_config=ProjectConfig(folder), profile_config=profile)
+made = DbtDag(dag_id="by_cosmos", project_config=ProjectConfig(folder), profile_config=profile)
 """
 
 DAG = """
