@@ -287,12 +287,14 @@ def bench(
     name: Annotated[str, typer.Argument(help="A benchmark of benchmarks/README.md, or all.")],
     json_file: Json = None,
     repeats: Annotated[int, typer.Option(min=1, help="How often each side is measured.")] = 3,
+    chapter: Annotated[list[str] | None, typer.Option(help="For notebooks: which; all by default.")] = None,
 ) -> None:
     """Measure how fast the course's Airflow is, beside Airflow as it comes."""
     from benchmarks import NAMES
     from benchmarks import run as measure
 
-    result = measure(NAMES if name == "all" else [name], repeats, lambda line: err.print(line, markup=False))
+    names = NAMES if name == "all" else [name]
+    result = measure(names, repeats, lambda line: err.print(line, markup=False), chapter or ())
     _write_json(json_file, [one.as_json() for one in result.figures])
     result.show()
 

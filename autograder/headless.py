@@ -33,7 +33,10 @@ from autograder.paths import DAGS, DBT_PROJECT, EXERCISES, ROOT
 from autograder.teaching.exercises import NOT_YET, PASSED
 
 CELL_LIMIT = 120
-"""Seconds that one cell may take."""
+"""Seconds that one cell may take where commands are warm."""
+
+COLD_CELL_LIMIT = 900
+"""Seconds that one cell may take where each command is a process of its own, as on macOS."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,7 @@ def _run(shared: Shared, chapter: Chapter, student: str, data: Path | None, told
                 cwd=project / "notebooks",
                 env={**environment, "COURSE_EXERCISES": str(record)},
                 parameters={"student": student},
-                cell_limit=CELL_LIMIT,
+                cell_limit=CELL_LIMIT if shared.commands.parents else COLD_CELL_LIMIT,
             )
         error = "\n".join([*wrong_results(_exercises(chapter.id), _lines(record)), *_strays(project, chapter.id)])
     except CourseError as failure:

@@ -10,11 +10,12 @@ import sys
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from autograder.airflow_local.local import MONTHS
 from autograder.errors import CourseError
 from autograder.paths import ROOT
-from benchmarks import pipeline
+from benchmarks import coursework, pipeline
 from benchmarks.figures import Figure, Sample, alternate, figures, stages, tables
 from benchmarks.plain import dbt_variables
 from benchmarks.sides import DAG_ID, Ground, Ours, Side, Stock, call
@@ -23,7 +24,7 @@ from benchmarks.usage import Peak, cpu
 CLI = ("cli", "cli-dags-list", "cli-backfill-dry-run", "cli-dbt-run")
 """`cli` is the three commands one after another."""
 
-NAMES = (*pipeline.NAMES, "cli", "limit", "footprint")
+NAMES = (*pipeline.NAMES, "cli", "limit", "footprint", "observe", "notebooks")
 """What can be asked for."""
 
 IDLE_FOR = 20.0
@@ -45,7 +46,7 @@ class Result:
         tables(self.figures, self.stages)
 
 
-def run(names: Collection[str], repeats: int, told: Callable[[str], None]) -> Result:
+def run(names: Collection[str], repeats: int, told: Callable[[str], None], chapters: Sequence[str] = ()) -> Result:
     """Make these benchmarks.
 
     Parameters
@@ -56,6 +57,8 @@ def run(names: Collection[str], repeats: int, told: Callable[[str], None]) -> Re
         How many times each side is measured.
     told
         Takes a line of progress.
+    chapters
+        Of `notebooks`, which; all when empty.
 
     Raises
     ------
@@ -87,6 +90,15 @@ def run(names: Collection[str], repeats: int, told: Callable[[str], None]) -> Re
     if "footprint" in names:
         told("footprint:")
         result.figures += footprint()
+    work: dict[str, Callable[[bool], Sample]] = {
+        "observe": lambda warm: coursework.observe(warm=warm),
+        "notebooks": lambda warm: coursework.notebooks(chapters, warm=warm),
+    }
+    for name in [name for name in work if name in names]:
+        told(f"{name}:")
+        left, right = alternate(partial(work[name], False), partial(work[name], True), repeats, told)
+        result.figures += figures(left, right, [name])
+        result.stages[name] = {"stock": stages(left), "ours": stages(right)}
     return result
 
 

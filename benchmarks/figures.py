@@ -18,6 +18,7 @@ FLOORS = {
     "cli": 10.0,
     "boot": 15.0,
     "limit": 1 / 2.5,
+    "notebooks": 5.0,
 }
 """The least ratio that the course promises; of `limit`, that Airflow costs no more than 2.5 times the bare work."""
 
