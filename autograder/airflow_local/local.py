@@ -6,11 +6,9 @@ DAG files of a project; `start` makes both. Several of a session share a `Shared
 All of it belongs to the session and ends with it; the project folder is not written to.
 """
 
-import contextlib
 import hmac
 import json
 import os
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +22,9 @@ from autograder.airflow_local.airflow import CLUSTER_POLICY, COMPONENTS, Airflow
 from autograder.airflow_local.commands import Commands, search_path
 from autograder.airflow_local.outside import CERTIFICATE_SETTINGS
 from autograder.airflow_local.postgres import WAREHOUSE, Postgres
+from autograder.airflow_local.servers import Server, Source
 from autograder.airflow_local.session import Session
-from autograder.airflow_local.source import read_log, write_faults
+from autograder.airflow_local.source import read_log
 from autograder.airflow_local.warm import FOLDERS
 
 MONTHS = tuple(f"2024-{month:02d}" for month in range(1, 8))
@@ -103,77 +102,6 @@ class Shared:
 
 
 @dataclass(frozen=True)
-class Server:
-    """A server of ours: what it said when it began to listen, and its process."""
-
-    said: dict[str, Any]
-    process: subprocess.Popen[bytes]
-
-    @classmethod
-    def start(cls, shared: Shared, name: str, argv: Sequence[str]) -> "Server":
-        """Start it, and wait until it says where it listens."""
-        process = shared.session.start(name, argv)
-        log = shared.session.logs / f"{name}.log"
-
-        def said() -> dict[str, Any] | None:
-            with contextlib.suppress(ValueError, IndexError):
-                found: dict[str, Any] = json.loads(log.read_text().splitlines()[0])
-                return found
-            return None
-
-        shared.session.wait_until(
-            lambda: said() is not None, f"The server {name}", process=process, name=name, limit=30
-        )
-        return cls(said() or {}, process)
-
-    def stop(self) -> None:
-        """End it."""
-        self.process.kill()
-        self.process.wait()
-
-
-@dataclass(frozen=True)
-class Source:
-    """The running HTTP source.
-
-    Parameters
-    ----------
-    url
-        Its base address, TLC's layout beneath.
-    months
-        What each month's file holds.
-    log
-        The access log, one JSON object a line.
-    folder
-        What it serves.
-    faults
-        The control file of `write_faults`.
-    server
-        Serves it.
-    """
-
-    url: str
-    months: dict[str, tlc.MonthFacts]
-    log: Path
-    folder: Path
-    faults: Path
-    server: Server
-
-    @property
-    def months_folder(self) -> Path:
-        """Where the months' files are."""
-        return self.folder / "trip-data"
-
-    def requests(self) -> list[dict[str, Any]]:
-        """Return what was asked of the source so far, oldest first."""
-        return read_log(self.log) if self.log.exists() else []
-
-    def fail(self, month: str, *faults: Mapping[str, object]) -> None:
-        """Let the source fail for a month, as `write_faults` says, and for no other; without faults for none."""
-        write_faults(self.faults, {f"/trip-data/{tlc.file_name(month)}": faults} if faults else {})
-
-
-@dataclass(frozen=True)
 class World:
     """What a student's pipeline finds around it: the source, the receiver of notifications, a warehouse.
 
@@ -239,11 +167,11 @@ class World:
             str(faults),
             warm=warm,
         )
-        server = Server.start(shared, f"{name}-source", argv)
+        server = Server.start(session, f"{name}-source", argv)
         port = server.said["port"]
         argv = module("autograder.airflow_local.outside", "--source", str(port), "--folder", str(outside), warm=warm)
         source = Source(f"http://127.0.0.1:{port}", months, log, files, faults, server)
-        made = cls(shared, name, source, outside, Server.start(shared, f"{name}-outside", argv))
+        made = cls(shared, name, source, outside, Server.start(session, f"{name}-outside", argv))
         if not database.has_database(made.warehouse):
             database.create_database(made.warehouse, owner=WAREHOUSE)
         return made
