@@ -3,6 +3,8 @@
 Contract: each function answers one question about the evidence, for a check that is lost.
 """
 
+from collections.abc import Iterator
+
 from autograder.checks.facts import (
     asked,
     dag,
@@ -67,14 +69,10 @@ def paused_backfill(evidence: Evidence, _: str) -> bool:
 )
 def now(evidence: Evidence, check_id: str) -> bool:
     """Look for runs of past months that asked for none but recent ones."""
-    for name in SCENARIOS[check_id]:
-        scenario = evidence[name]
-        wanted = {run["logical_date"][:7] for run in scenario["runs"] if run["logical_date"]}
-        for_months = set(asked(scenario["requests"]))
-        recent = {month for request in scenario["requests"] for month in months_near(request["time"])}
-        if for_months and wanted and not for_months & wanted and for_months <= recent:
-            return True
-    return False
+    return any(
+        for_months and wanted and not for_months & wanted and for_months <= recent
+        for wanted, for_months, recent in _months(evidence, check_id)
+    )
 
 
 @trap(
@@ -86,14 +84,18 @@ def now(evidence: Evidence, check_id: str) -> bool:
 )
 def hard_coded_month(evidence: Evidence, check_id: str) -> bool:
     """Look for one past month that is asked for, whichever is wanted."""
-    for name in SCENARIOS[check_id]:
-        scenario = evidence[name]
+    return any(
+        len(for_months - recent) == 1 and wanted - (for_months - recent)
+        for wanted, for_months, recent in _months(evidence, check_id)
+    )
+
+
+def _months(evidence: Evidence, check_id: str) -> Iterator[tuple[set[str], set[str], set[str]]]:
+    """Yield for each scenario the months of its runs, those asked for, and those about the day of asking."""
+    for scenario in (evidence[name] for name in SCENARIOS[check_id]):
         wanted = {run["logical_date"][:7] for run in scenario["runs"] if run["logical_date"]}
         recent = {month for request in scenario["requests"] for month in months_near(request["time"])}
-        past = set(asked(scenario["requests"])) - recent
-        if len(past) == 1 and wanted - past:
-            return True
-    return False
+        yield wanted, set(asked(scenario["requests"])), recent
 
 
 @trap(
