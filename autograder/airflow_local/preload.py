@@ -83,6 +83,7 @@ def airflow() -> Callable[[], int]:
     from airflow.__main__ import main
     from airflow.api_fastapi.main import app
     from airflow.models import import_all_models
+    from airflow.sdk.api.client import Client
     from sqlalchemy.orm import configure_mappers
 
     import_all_models()
@@ -96,6 +97,7 @@ def airflow() -> Callable[[], int]:
             await client.get("/execution/health")
 
     asyncio.run(first_request())
+    Client(base_url="http://warm", token="").close()  # it keeps the certificates that it reads, for later ones
     # Written once, here, rather than by the first command of each deployment.
     configuration.write_default_airflow_configuration_if_needed()
 
