@@ -51,6 +51,7 @@ from tests.unit.evidence import (
     RUNBOOK,
     STRAYS,
     Evidence,
+    fail,
     perfect,
     request,
     table,
@@ -536,6 +537,9 @@ ALTERNATIVES: dict[str, Change] = {
             )
             for one in ("unpublished", "damaged")
         )
+    ),
+    "a load that refuses what dbt would find": lambda evidence: fail(
+        evidence["failing_tests"]["runs"][0], "ingest_taxi_month", LOG
     ),
     "a retry by the task's own code as well": runs(
         "busy_source", lambda runs: runs[0]["tasks"][0].update(try_number=1, tries=1)
