@@ -69,7 +69,7 @@ def main(path: str, real: str, argv: list[str]) -> NoReturn:
     connection.sendall(body)
     status = _wait(connection, heeded)
     if status == DECLINED:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        _let_go(connection, before)
         _become(real, argv, "packages have changed, so the warm parent starts again")
     if status is None:
         sys.stderr.write(f"{argv[0]}: the warm parent ended while this command ran, and the command with it.\n")
@@ -81,6 +81,14 @@ def main(path: str, real: str, argv: list[str]) -> NoReturn:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
         os.kill(os.getpid(), number)
     sys.exit(os.waitstatus_to_exitcode(status))
+
+
+def _let_go(connection: socket.socket, before: set[int | signal.Signals]) -> None:
+    """Close the connection, and let the signals through again, but the one that it may still have sent."""
+    connection.close()
+    signal.signal(signal.SIGIO, signal.SIG_IGN)  # forgets one that is pending, which would end this process
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
 
 
 def _become(real: str, argv: list[str], why: str) -> NoReturn:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import sysconfig
 import termios
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -22,6 +23,7 @@ import pytest
 
 from autograder.airflow_local import warm_client
 from autograder.airflow_local.session import Session
+from autograder.paths import ROOT
 
 pytestmark = [
     pytest.mark.integration,
@@ -286,7 +288,11 @@ def test_changed_packages_are_noticed(session: Session, tmp_path: Path) -> None:
     process = serve(session, "upgraded", packages)
     command = client(session, "upgraded", real=shutil.which("true") or "")
     progress = tmp_path / "progress"
-    with subprocess.Popen([*command, "count", str(progress)], stdout=subprocess.PIPE) as running:
+    with (
+        subprocess.Popen([*command, "count", str(progress)], stdout=subprocess.PIPE) as running,
+        contextlib.ExitStack() as at_last,
+    ):
+        at_last.callback(running.kill)
         assert running.stdout is not None
         running.stdout.readline()
         assert (session.logs / "upgraded.log").read_text().count("imported") == 1
@@ -306,6 +312,20 @@ def test_changed_packages_are_noticed(session: Session, tmp_path: Path) -> None:
         )
         running.send_signal(signal.SIGTERM)
         assert running.wait(timeout=20) == -signal.SIGTERM
+
+
+def test_a_declined_command_outlives_what_the_connection_has_signalled() -> None:
+    script = """
+        import os, signal, socket, time
+        from autograder.airflow_local import warm_client
+
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGIO})
+        os.kill(os.getpid(), signal.SIGIO)
+        warm_client._let_go(socket.socket(socket.AF_UNIX), before)
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+        assert signal.getsignal(signal.SIGIO) == signal.SIG_DFL
+    """
+    assert subprocess.run([sys.executable, "-c", textwrap.dedent(script)], cwd=ROOT, check=False).returncode == 0
 
 
 def eventually(condition: Callable[[], bool]) -> None:
