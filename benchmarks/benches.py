@@ -90,13 +90,13 @@ def run(names: Collection[str], repeats: int, told: Callable[[str], None], chapt
     if "footprint" in names:
         told("footprint:")
         result.figures += footprint()
-    work: dict[str, Callable[[bool], Sample]] = {
-        "observe": lambda warm: coursework.observe(warm=warm),
-        "notebooks": lambda warm: coursework.notebooks(chapters, warm=warm),
+    work: dict[str, Callable[..., Sample]] = {
+        "observe": coursework.observe,
+        "notebooks": partial(coursework.notebooks, chapters),
     }
     for name in [name for name in work if name in names]:
         told(f"{name}:")
-        left, right = alternate(partial(work[name], False), partial(work[name], True), repeats, told)
+        left, right = alternate(partial(work[name], warm=False), partial(work[name], warm=True), repeats, told)
         result.figures += figures(left, right, [name])
         result.stages[name] = {"stock": stages(left), "ours": stages(right)}
     return result

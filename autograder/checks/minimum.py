@@ -175,21 +175,16 @@ def runbook(evidence: Evidence) -> Finding:
     if text is None:
         cause = "Run the cell that begins with %%writefile RUNBOOK.md."
         return Finding(False, "There is no runbook.", f"{file}, with {expected}", "no such file", cause, file)
-    written = {name: words(body) for name, body in sections(text, SECTIONS).items()}
+    there = sections(text, SECTIONS)
+    written = {name: words(body) for name, body in there.items()}
     if lacking := [name for name in SECTIONS if written.get(name, 0) < FEWEST_WORDS]:
         seen = "\n".join(f"{name}: {_length(written.get(name))}" for name in SECTIONS)
         why = f"Put your text in place of {NOT_WRITTEN}." if NOT_WRITTEN in text else None
         return Finding(False, f"Not written yet: {', '.join(lacking)}.", f"sections {expected}", seen, why, file)
-    if (failures := entries(sections(text, SECTIONS)["Likely failures"])) < FEWEST_FAILURES:
+    if (failures := entries(there["Likely failures"])) < FEWEST_FAILURES:
         expected = f"at least {FEWEST_FAILURES} likely failures, each a row, an item or a sentence of its own"
-        return Finding(
-            False,
-            "The runbook prepares for too few failures.",
-            expected,
-            number(failures, "entry", "entries"),
-            None,
-            file,
-        )
+        seen = number(failures, "entry", "entries")
+        return Finding(False, "The runbook prepares for too few failures.", expected, seen, None, file)
     months = sorted(evidence["source"])
     done = evidence["runbook"]
     wanted = {

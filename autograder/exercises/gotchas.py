@@ -1,13 +1,8 @@
 """Checkers of the gotchas."""
 
-import io
-import os
-
-import httpx
-
 from autograder.airflow_api import AirflowApi
 from autograder.exercises import as_given, checks
-from autograder.exercises.facts import query, settings
+from autograder.exercises.facts import pickup_months, query, settings
 
 LOAD, FORECAST = "exercise_gotchas_1", "exercise_gotchas_2"
 MONTH, UNPUBLISHED = "2024-02", "2024-08"
@@ -30,7 +25,7 @@ def four_traps() -> str:
     assert states[MONTH], f'There is no run of February yet. Run the DAG with run_dag("{LOAD}", "{MONTH}-01"), twice.'
     assert states[MONTH][-1] == "success", f"The run of {MONTH} is {states[MONTH][-1]}. Look at its log with task_log."
     assert loads > 1, "February was loaded once. Whether that can be repeated shows the second time."
-    found = query("SELECT to_regclass(%s) IS NOT NULL AS there", f"airflow_{_student()}.exercise_gotchas")
+    found = query("SELECT to_regclass('{schema}.exercise_gotchas') IS NOT NULL AS there")
     assert found["there"][0], "There is no table exercise_gotchas. The load should make it, as before."
     rows = query(
         "SELECT to_char(pickup, 'YYYY-MM') AS month, count(*) AS rows FROM {schema}.exercise_gotchas GROUP BY 1"
@@ -42,7 +37,7 @@ def four_traps() -> str:
         f"There are rows of {', '.join(others)}. If your earlier tries left them, remove them once: DROP TABLE "
         "exercise_gotchas. If they come back, the load takes rows that are not of its month."
     )
-    own = _own_rows(MONTH)
+    own = pickup_months(MONTH)[MONTH]
     assert counts[MONTH] == own, (
         f"February has {counts[MONTH]} rows; its file has {own} that are dated in February. Does the load replace them?"
     )
@@ -68,17 +63,3 @@ def predict_the_runs(runs_in_all: int | None, with_a_task: int | None) -> str:
         f"with_a_task is {second}. Look at grid({FORECAST!r}): which run has no state of load?"
     )
     return f"{types}: the scheduled one came from unpausing. The run before the start date is green, and did nothing."
-
-
-def _own_rows(month: str) -> int:
-    """Return how many trips of a month its file has."""
-    import pyarrow.parquet as pq
-
-    url = f"{os.environ['TLC_URL']}/trip-data/green_tripdata_{month}.parquet"
-    content = httpx.get(url, timeout=60, trust_env=False).raise_for_status().content
-    pickups = pq.read_table(io.BytesIO(content))["lpep_pickup_datetime"].to_pylist()
-    return sum(f"{pickup:%Y-%m}" == month for pickup in pickups)
-
-
-def _student() -> str:
-    return os.environ.get("AIRFLOW_STUDENT", "default")

@@ -1,17 +1,14 @@
 """Checkers of the practice notebook: each looks at what the student's own taxi_pipeline has really done."""
 
-import io
-import os
 import re
 from pathlib import Path
 
-import httpx
 import pandas as pd
 
 from autograder.airflow_api import ENDED, AirflowApi, Record
 from autograder.checks.documents import sections, words
 from autograder.exercises import as_given, checks
-from autograder.exercises.facts import graph, states, tasks
+from autograder.exercises.facts import graph, pickup_months, states, tasks
 from autograder.teaching.inbox import received
 from autograder.teaching.source_control import requests
 from autograder.teaching.testing import dag_source, outcomes
@@ -90,7 +87,7 @@ def february(rows: int | None) -> str:
 def elsewhere(given: dict[str, int] | None) -> str:
     """Compare with the months in February's file."""
     months = as_given(given, dict, "elsewhere")
-    counted = _pickup_months("2024-02")
+    counted = pickup_months("2024-02")
     assert "2024-02" not in months, "February's own trips belong to February. Leave 2024-02 out of the dict."
     wanted = {month: number for month, number in counted.items() if month != "2024-02"}
     assert set(months) == set(wanted), (
@@ -342,11 +339,3 @@ def _rows(month: str) -> tuple[int, int]:
     if month not in counted.index:
         return 0, 0
     return int(counted.loc[month, "raw_trips"]), int(counted.loc[month, "fct_trips"])
-
-
-def _pickup_months(month: str) -> dict[str, int]:
-    """Return how many trips of each month the source's file of a month holds."""
-    answer = httpx.get(f"{os.environ['TLC_URL']}/trip-data/green_tripdata_{month}.parquet", timeout=60)
-    pickups = pd.read_parquet(io.BytesIO(answer.raise_for_status().content), columns=["lpep_pickup_datetime"])
-    counted = pickups["lpep_pickup_datetime"].dt.strftime("%Y-%m").value_counts()
-    return {str(name): int(number) for name, number in counted.items()}

@@ -1,8 +1,6 @@
 """What works once works again and again, and leaves nothing."""
 
 import contextlib
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -16,18 +14,11 @@ from autograder.airflow_local.session import Session, members
 from autograder.desk import open_desk
 from autograder.observe import warehouse
 from autograder.paths import ROOT
+from autograder.waiting import until
 
 pytestmark = pytest.mark.integration
 
 DAG_ID = "taxi_pipeline"
-
-
-def eventually(condition: Callable[[], object], limit: float = 300) -> None:
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + limit
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {limit} s"
-        time.sleep(0.05)
 
 
 def all_gone(processes: list[psutil.Process]) -> bool:
@@ -59,6 +50,11 @@ def shared_memory(pids: set[int]) -> set[str]:
     return found
 
 
+def is_stored(api: AirflowApi) -> bool:
+    """Return whether Airflow has the DAG."""
+    return api.dag(DAG_ID) is not None
+
+
 def states(api: AirflowApi) -> list[str]:
     """Return how the backfill's runs are."""
     return [run["state"] for run in api.runs(DAG_ID) if run["run_type"] == "backfill"]
@@ -88,7 +84,7 @@ def test_boots_leave_nothing(tmp_path: Path, times: int) -> None:
                 names = connection.execute("SELECT datname FROM pg_database ORDER BY 1").fetchall()
             databases.add(tuple(name for (name,) in names))
         assert members(session.folder) == []
-        eventually(partial(all_gone, processes))
+        until(partial(all_gone, processes), "Processes are left", 300, "")
         assert not ports & listening()
         assert list((state / "run").iterdir()) == []
         assert not {name for name in memory if Path(name).exists()} | shared_memory(pids)
@@ -105,11 +101,11 @@ def test_twenty_backfills_are_green_with_the_same_rows() -> None:
         for number in range(times):
             ours = local.start(shared, ROOT, student="ada", seed="tests", name=f"again{number}")
             api = AirflowApi(ours.airflow.url)
-            eventually(partial(api.dag, DAG_ID))
+            until(partial(is_stored, api), "The DAG is not there", 300, "")
             ours.airflow.cli("dags", "unpause", DAG_ID)
             dates = ["--from-date", f"{MONTHS[0]}-01", "--to-date", f"{MONTHS[-1]}-01"]
             ours.airflow.cli("backfill", "create", "--dag-id", DAG_ID, *dates, "--max-active-runs", "1")
-            eventually(partial(all_ended, api))
+            until(partial(all_ended, api), "The backfill has not ended", 300, "")
             assert states(api) == ["success"] * len(MONTHS)
             with ours.connect() as connection:
                 seen.append(warehouse.snapshot(connection, ours.schema))

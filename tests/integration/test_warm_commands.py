@@ -12,8 +12,7 @@ import sys
 import sysconfig
 import tempfile
 import termios
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from autograder.airflow_local.local import Shared
 from autograder.airflow_local.postgres import WAREHOUSE
 from autograder.airflow_local.session import Session
 from autograder.paths import DBT_PROJECT
+from autograder.waiting import until
 
 pytestmark = [
     pytest.mark.integration,
@@ -353,14 +353,6 @@ def test_changed_packages_are_noticed(both: Both) -> None:
     during = run_ours(both, "airflow", "version")
     assert "airflow: packages have changed, so the warm parent starts again" in during.stderr
     log = both.shared.session.logs / "warm-airflow.log"
-    eventually(lambda: "starting again" in log.read_text())
+    until(lambda: "starting again" in log.read_text(), "The warm parent does not start again", 120, "")
     after = run_ours(both, "airflow", "version")
     assert (after.stdout, after.stderr) == (during.stdout, "") == (before.stdout, "")
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
