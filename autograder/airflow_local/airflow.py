@@ -9,23 +9,33 @@ machine rather than for a cluster.
 import base64
 import contextlib
 import json
+import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from autograder.airflow_api import AirflowApi
+from autograder.airflow_local import leaf
+from autograder.airflow_local.commands import FOLDER
 from autograder.airflow_local.postgres import TEMPLATE_DATABASE, Postgres
 from autograder.airflow_local.session import MARK, Session, end_processes, free_port, tail
+from autograder.airflow_local.warm_client import SANDBOX
 from autograder.errors import CourseError
+from autograder.sandbox.gate import Gate
+from autograder.sandbox.namespaces import Namespaces
 
 COMPONENTS: Sequence[str] = ("scheduler", "dag-processor", "api-server")
 """Started in this order: all are ready about as soon as the API server, the slowest, answers."""
 
 HEALTHY_WITHIN = 180.0
 """Seconds that a cold start may take."""
+
+COMMAND_LIMIT = 60.0
+"""Seconds that a command which a student types may take."""
 
 CLUSTER_POLICY = Path(__file__).parent / "config"
 """Holds airflow_local_settings.py, which Airflow imports by that name, and what settings name."""
@@ -88,6 +98,8 @@ class Airflow:
         Environment of its processes beyond Airflow's settings: connections, the student, the source.
     keys
         Its secrets; the same for all of a session, since a warm parent reads them once.
+    inside
+        Where what a student wrote runs, if not beside the rest.
     """
 
     session: Session
@@ -96,6 +108,7 @@ class Airflow:
     dags: Path
     extra: Mapping[str, str]
     keys: Keys
+    inside: Namespaces | None = None
     port: int = field(default_factory=free_port)
     _processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict, repr=False)
 
@@ -168,6 +181,8 @@ class Airflow:
             healthy,
             "Airflow's API server", process=process, name=log, limit=HEALTHY_WITHIN,
         )  # fmt: skip
+        if self.inside:
+            self.inside.wait()
 
     def make_database(self) -> None:
         """Make its metadata database, if there is none."""
@@ -188,6 +203,67 @@ class Airflow:
             process.kill()
             process.wait()
         end_processes(self.home)
+
+    def popen(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str] = {},
+        **options: Any,  # noqa: ANN401 - as Popen has them
+    ) -> subprocess.Popen[Any]:
+        """Start a program of a student's, in this Airflow's environment and its sandbox if it has one.
+
+        Parameters
+        ----------
+        argv, cwd
+            The program and its folder.
+        env
+            Added to its environment.
+        options
+            As for `subprocess.Popen`.
+        """
+        if self.inside:
+            self.inside.wait()
+            return self.inside.popen(argv, cwd=cwd, env=env, **options)
+        return subprocess.Popen(
+            argv, cwd=cwd, env=self.session.environment({**self.environment, **env}), start_new_session=True, **options
+        )
+
+    @contextlib.contextmanager
+    def typing(self) -> Iterator[Mapping[str, str]]:
+        """Let commands that a student types ask this Airflow for runs, until the block ends.
+
+        Yields
+        ------
+        dict
+            To be added to the environment in which they are typed.
+        """
+        if not self.inside:
+            yield {}
+            return
+
+        def run(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
+            return subprocess.run(
+                ["airflow", *argv], env=self.session.environment(self.environment), cwd=self.session.folder,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                errors="replace", timeout=COMMAND_LIMIT, check=False,
+            )  # fmt: skip
+
+        with Gate(self.inside.gate, self.session.folder / FOLDER / "airflow", run) as gate:
+            path = leaf.described(self.extra[SANDBOX])["environment"]["PATH"]
+            yield {"PATH": os.pathsep.join([str(gate.folder), path])}
+
+    def put(self, folder: Path) -> None:
+        """Let a student's programs find a copy of a folder at its place."""
+        if self.inside:
+            self.inside.put(folder)
+
+    def written(self, path: Path, limit: int = 10_000_000) -> str:
+        """Return the first `limit` bytes of what a student's programs wrote to a file, as text; empty for no file."""
+        if self.inside:
+            return (self.inside.read(path, limit) or b"").decode(errors="replace")
+        return path.read_bytes()[:limit].decode(errors="replace") if path.is_file() else ""
 
     def cli(self, *args: str, env: Mapping[str, str] = {}, limit: float = 120) -> str:
         """Run `airflow ARG…`, with `env` in addition, and return its standard output.

@@ -122,6 +122,21 @@ class Commands:
         python = str(self.folder / MODULE) if self.parents and warm else sys.executable
         return [python, "-m", name, *arguments]
 
+    def inside(self) -> dict[str, tuple[list[str], Path]]:
+        """Return for each program how its warm parent is asked for a child that serves commands in a sandbox.
+
+        The environment says which. Its socket has the path that the parent's own has here, so the commands are the
+        same there.
+        """
+        return {
+            program: (
+                [sys.executable, "-I", "-S", warm_client.__file__, str(self._socket(program)), "/bin/false",
+                 warm_client.SERVE, str(self._socket(program))],
+                self._socket(program),
+            )
+            for program in self.parents
+        }  # fmt: skip
+
     def _start(self, program: str) -> None:
         socket = self._socket(program)
         argv = [sys.executable, "-m", "autograder.airflow_local.warm", program, str(socket)]

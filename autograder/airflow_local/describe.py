@@ -3,18 +3,24 @@
 Contract: `python -m autograder.airflow_local.describe OUT`, in the environment of an Airflow, imports each file of its
 DAGs folder in a process of its own, as its DAG processor does, serializes the DAGs, and writes to OUT:
 `{"import_errors": [{"file", "text"}], "dags": {dag_id: …}, "seconds": s}`. A file that ends its process, or does not
-end, is an import error. No database is needed.
+end, is an import error, and so is one whose process says anything else than such a description. No database is needed.
 """
 
+import contextlib
 import json
 import os
+import select
 import signal
+import socket
 import sys
 import time
 import traceback
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import FiniteFloat, TypeAdapter, ValidationError
+from typing_extensions import TypedDict  # pydantic's, until Python 3.12
 
 from autograder.airflow_local import preload
 
@@ -23,6 +29,49 @@ FILE_LIMIT = 45
 
 KEPT_TEXT = 6000
 """Characters of an import error that are kept, from its end."""
+
+LARGEST = 4_000_000
+"""Bytes of a description."""
+
+
+State = Literal["failed", "success"]
+
+
+class ImportFailure(TypedDict):
+    """A file that could not be imported."""
+
+    file: str
+    text: str
+
+
+class Task(TypedDict):
+    """A task, as Airflow stores it."""
+
+    operator: str
+    downstream: list[str]
+    retries: FiniteFloat
+    retry_delay: int | FiniteFloat | None
+    trigger_rule: str
+
+
+class Dag(TypedDict):
+    """A DAG, as Airflow stores it."""
+
+    file: str
+    schedule: str | None
+    start_date: str | None
+    catchup: bool
+    max_active_runs: int
+    tags: list[str]
+    callbacks: list[State]
+    tasks: dict[str, Task]
+
+
+class Description(TypedDict):
+    """What is in one file."""
+
+    import_errors: list[ImportFailure]
+    dags: dict[str, Dag]
 
 
 def main(out: Path) -> None:
@@ -35,65 +84,83 @@ def main(out: Path) -> None:
     folder = Path(settings.DAGS_FOLDER)
     found: dict[str, Any] = {"import_errors": [], "dags": {}, "seconds": 0.0}
     for path in sorted(map(Path, list_py_file_paths(folder))):
-        one = _apart(path, folder, out.with_suffix(".part"))
+        begun = time.monotonic()
+        one = _apart(path, folder)
         found["import_errors"] += one["import_errors"]
         found["dags"] |= one["dags"]
-        found["seconds"] = round(found["seconds"] + one["seconds"], 3)
+        found["seconds"] = round(found["seconds"] + time.monotonic() - begun, 3)
     out.write_text(json.dumps(found))
 
 
-def _apart(path: Path, folder: Path, part: Path) -> dict[str, Any]:
+def _apart(path: Path, folder: Path) -> Description:
     """Describe one file in a forked child."""
-    part.unlink(missing_ok=True)
-    begun = time.monotonic()
+    ours, theirs = socket.socketpair()
     child = os.fork()
     if child == 0:
+        ours.close()
         os.setsid()
         try:
-            part.with_suffix(".new").write_text(json.dumps(_describe(path, folder)))
-            part.with_suffix(".new").rename(part)
+            theirs.sendall(json.dumps(_describe(path, folder)).encode())
         except BaseException:
             traceback.print_exc()
         sys.stdout.flush()
         os._exit(0)
-    while os.waitpid(child, os.WNOHANG) == (0, 0):
-        if time.monotonic() > begun + FILE_LIMIT:
-            os.killpg(child, signal.SIGKILL)
+    theirs.close()
+    with ours:
+        said, why = _hear(child, ours)
+    if not why:
+        try:
+            return TypeAdapter(Description).validate_json(said, strict=True)
+        except ValidationError:
+            why = "ended the process that imported it"
+    return {"import_errors": [{"file": str(path.relative_to(folder)), "text": f"The file {why}."}], "dags": {}}
+
+
+def _hear(child: int, ours: socket.socket) -> tuple[bytes, str | None]:
+    """Return what a child said before it ended, or why it was ended."""
+    said, why, over = bytearray(), None, False
+    deadline = time.monotonic() + FILE_LIMIT
+    while not over:
+        # Not until the connection is closed: what the child leaves behind may hold it open.
+        over = os.waitpid(child, os.WNOHANG) != (0, 0)
+        while select.select([ours], [], [], 0 if over else 0.005)[0] and (part := ours.recv(65536)):
+            said += part
+            if len(said) > LARGEST:
+                why = f"has more in it than can be described in {LARGEST} bytes"
+                break
+        if time.monotonic() > deadline:
+            why = f"did not end within {FILE_LIMIT} s"
+        if why and not over:
+            for end in (os.killpg, os.kill):
+                with contextlib.suppress(OSError):
+                    end(child, signal.SIGKILL)
             os.waitpid(child, 0)
-            break
-        time.sleep(0.005)
-    seconds = round(time.monotonic() - begun, 3)
-    if part.exists():
-        described: dict[str, Any] = json.loads(part.read_text())
-        return described
-    why = f"did not end within {FILE_LIMIT} s" if seconds > FILE_LIMIT else "ended the process that imported it"
-    error = {"file": str(path.relative_to(folder)), "text": f"The file {why}."}
-    return {"import_errors": [error], "dags": {}, "seconds": seconds}
+            over = True
+    return bytes(said), why
 
 
-def _describe(path: Path, folder: Path) -> dict[str, Any]:
+def _describe(path: Path, folder: Path) -> Description:
     from airflow.dag_processing.dagbag import DagBag
 
     sys.path.append(str(folder))  # as for the DAG processor: a file may import its neighbours
-    begun = time.monotonic()
     bag = DagBag(path, bundle_path=folder, bundle_name="dags-folder")
-    seconds = time.monotonic() - begun
     errors, dags = dict(bag.import_errors), {}
     for dag in bag.dags.values():
         try:
             dags[dag.dag_id] = _dag(dag, str(path.relative_to(folder)))
         except Exception:
             errors[str(path.relative_to(folder))] = traceback.format_exc()
-    told = [{"file": file, "text": text[-KEPT_TEXT:]} for file, text in errors.items()]
-    return {"import_errors": told, "dags": dags, "seconds": round(seconds, 3)}
+    told: list[ImportFailure] = [{"file": file, "text": text[-KEPT_TEXT:]} for file, text in errors.items()]
+    return {"import_errors": told, "dags": dags}
 
 
-def _dag(dag: Any, file: str) -> dict[str, Any]:  # noqa: ANN401 - Airflow's
+def _dag(dag: Any, file: str) -> Dag:  # noqa: ANN401 - Airflow's
     from airflow.serialization.serialized_objects import DagSerialization, LazyDeserializedDAG
 
     lazy = LazyDeserializedDAG.from_dag(dag)
     stored = DagSerialization.from_dict(lazy.data)
     schedule = str(stored.timetable.summary)
+    callbacks: dict[State, bool] = {"failed": lazy.has_on_failure_callback, "success": lazy.has_on_success_callback}
     return {
         "file": file,
         "schedule": None if schedule == "None" else schedule,
@@ -101,11 +168,7 @@ def _dag(dag: Any, file: str) -> dict[str, Any]:  # noqa: ANN401 - Airflow's
         "catchup": stored.catchup,
         "max_active_runs": stored.max_active_runs,
         "tags": sorted(stored.tags or ()),
-        "callbacks": [
-            state
-            for state, has in (("failed", lazy.has_on_failure_callback), ("success", lazy.has_on_success_callback))
-            if has
-        ],
+        "callbacks": [state for state in callbacks if callbacks[state]],
         "tasks": {
             task_id: {
                 "operator": task.operator_name,

@@ -10,9 +10,10 @@ import hmac
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 
@@ -21,11 +22,14 @@ from autograder.airflow_local import namespaces, postgres
 from autograder.airflow_local.airflow import CLUSTER_POLICY, COMPONENTS, Airflow, Keys, migrate
 from autograder.airflow_local.commands import Commands, search_path
 from autograder.airflow_local.outside import CERTIFICATE_SETTINGS
-from autograder.airflow_local.postgres import WAREHOUSE, Postgres
+from autograder.airflow_local.postgres import ADMIN, LOOKER, WAREHOUSE, Postgres
 from autograder.airflow_local.servers import Server, Source
 from autograder.airflow_local.session import Session
 from autograder.airflow_local.source import read_log
 from autograder.airflow_local.warm import FOLDERS
+from autograder.airflow_local.warm_client import SANDBOX
+from autograder.sandbox import Sandbox
+from autograder.sandbox import environment as inner
 
 MONTHS = tuple(f"2024-{month:02d}" for month in range(1, 8))
 """The months of the backfill, which the source publishes; of any other it answers 403."""
@@ -35,6 +39,9 @@ DEFAULT_ROWS = 2000
 
 PRACTICE_KEY = b"course"
 """Public: it makes students' months differ, and hides nothing."""
+
+LOOK_LIMIT = 60.0
+"""Seconds that one look at a student's tables may take: a view of theirs can take for ever."""
 
 DEPLOYED_PROJECTS = ("/usr/local/airflow", "/opt/airflow")
 """Where a deployed project stands: in Astro's image, and in Airflow's own."""
@@ -113,6 +120,7 @@ class World:
     source: Source
     outside: Path
     outside_server: Server
+    sandbox: Sandbox | None = None
 
     @classmethod
     def start(
@@ -120,6 +128,7 @@ class World:
         shared: Shared,
         *,
         seed: str,
+        sandbox: Sandbox | None = None,
         name: str = "airflow",
         rows: int = DEFAULT_ROWS,
         data: Path | None = None,
@@ -134,6 +143,8 @@ class World:
             What it shares with others of its session, which ends and removes all of it.
         seed
             What the generated months are made from.
+        sandbox
+            What a student's code is to run in, if not beside the rest.
         name
             Tells it from the session's other worlds.
         rows
@@ -171,10 +182,18 @@ class World:
         port = server.said["port"]
         argv = module("autograder.airflow_local.outside", "--source", str(port), "--folder", str(outside), warm=warm)
         source = Source(f"http://127.0.0.1:{port}", months, log, files, faults, server)
-        made = cls(shared, name, source, outside, Server.start(session, f"{name}-outside", argv))
+        made = cls(shared, name, source, outside, Server.start(session, f"{name}-outside", argv), sandbox)
+        if sandbox:
+            database.create_confined_user(made.user)
+            sandbox.watch_database(database, made.warehouse)
         if not database.has_database(made.warehouse):
-            database.create_database(made.warehouse, owner=WAREHOUSE)
+            database.create_database(made.warehouse, owner=made.user)
         return made
+
+    @property
+    def user(self) -> str:
+        """The warehouse's user, as which DAGs connect."""
+        return f"{WAREHOUSE}_{self.name}" if self.sandbox else WAREHOUSE
 
     @property
     def warehouse(self) -> str:
@@ -182,8 +201,17 @@ class World:
         return f"{WAREHOUSE}_{self.name}"
 
     def connect(self) -> psycopg.Connection:
-        """Open a connection to the warehouse as its administrator, which commits each statement."""
-        return self.shared.postgres.connect(self.warehouse)
+        """Open a connection to the warehouse as its administrator, which commits each statement.
+
+        Names without a schema are Postgres's own: no function or type of a student's can take one's place.
+        """
+        return self.shared.postgres.connect(self.warehouse, search_path="pg_catalog")
+
+    def look(self) -> psycopg.Connection:
+        """Open a connection that reads the warehouse, on which a student's functions and views can do no harm."""
+        user = self.user + LOOKER if self.sandbox else ADMIN
+        limit = {"statement_timeout": f"{LOOK_LIMIT:.0f}s"}
+        return self.shared.postgres.connect(self.warehouse, user=user, search_path="pg_catalog", **limit)
 
     def notifications(self) -> list[dict[str, Any]]:
         """Return the notifications that came so far, oldest first."""
@@ -208,6 +236,7 @@ class World:
         warehouse: str | None = None,
         retry_delay: float | None = None,
         closed: bool = False,
+        own_metadata: bool = False,
         extra: Mapping[str, str] = {},
     ) -> Airflow:
         """Return an Airflow on a project folder, not started.
@@ -226,14 +255,17 @@ class World:
             Seconds between two tries of a task, in place of what its DAG says.
         closed
             Whether TLC's host is the source and no other can be had, and a deployed project's paths are this one's.
+        own_metadata
+            Whether a student's programs may use its metadata database, which then is for nothing else.
         extra
             More of its environment.
         """
         shared, name = self.shared, name or self.name
+        modules = [CLUSTER_POLICY] if self.sandbox else [CLUSTER_POLICY, project]  # as in a deployed project
         environment = {
             "PATH": search_path(shared.session),
-            "PYTHONPATH": os.pathsep.join([str(CLUSTER_POLICY), str(project)]),  # as in a deployed project
-            "AIRFLOW_CONN_AZURE_PG": shared.postgres.uri(warehouse or self.warehouse, user=WAREHOUSE),
+            "PYTHONPATH": os.pathsep.join(map(str, modules)),
+            "AIRFLOW_CONN_AZURE_PG": shared.postgres.uri(warehouse or self.warehouse, user=self.user),
             # With a schema: some build the address from the connection's parts.
             "AIRFLOW_CONN_NOTIFY": f"http://127.0.0.1:{self.outside_server.said['notify']}/http",
             "TLC_URL": self.source.url,
@@ -247,25 +279,52 @@ class World:
             **(self._closed(project, name) if closed else {}),
             **extra,
         }
-        return Airflow(shared.session, shared.postgres, name, project / "dags", environment, shared.keys)
+        made = Airflow(shared.session, shared.postgres, name, project / "dags", environment, shared.keys)
+        return self._confined(made, project, own_metadata=own_metadata) if self.sandbox else made
+
+    def _confined(self, airflow: Airflow, project: Path, *, own_metadata: bool) -> Airflow:
+        """Return an Airflow whose DAG files and tasks are read and run in the sandbox."""
+        assert self.sandbox  # noqa: S101 - the caller's
+        shared, said, database = self.shared, self.outside_server.said, self.shared.postgres
+        metadata = database.uri(airflow.name, user=self.user, driver="postgresql+psycopg2") if own_metadata else None
+        if own_metadata:
+            self.sandbox.watch_database(database, airflow.name)
+        self.sandbox.watch_logs(shared.session.logs / airflow.name)
+        inside = self.sandbox.open(
+            shared.session,
+            airflow.name,
+            project,
+            environment=inner.inside(airflow.environment, shared.session.folder, project, metadata=metadata),
+            readable=[self.outside / "ca.pem"],
+            links=_deployed_folders(project),
+            ports=[database.port, urlsplit(self.source.url).port or 0, said["proxy"], said["notify"]],
+            commands=shared.commands,
+        )
+        return replace(airflow, extra={**airflow.extra, SANDBOX: str(inside.description)}, inside=inside)
 
     def _closed(self, project: Path, name: str) -> dict[str, str]:
         proxy = f"http://127.0.0.1:{self.outside_server.said['proxy']}"
-        dbt = str((project / "include" / "dbt_project").resolve())
-        folders = {f"{deployed}/include/dbt_project": dbt for deployed in DEPLOYED_PROJECTS}
+        bind = not self.sandbox and namespaces.can_bind()
         return {
             **GRADED,
             "COURSE_CALLED": str(self.shared.session.folder / f"{name}-called"),
             **dict.fromkeys(("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"), proxy),
             **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost"),
             **dict.fromkeys(CERTIFICATE_SETTINGS, str(self.outside / "ca.pem")),
-            **({FOLDERS: json.dumps(folders)} if namespaces.can_bind() else {}),
+            **({FOLDERS: json.dumps(_deployed_folders(project))} if bind else {}),
         }
 
     def stop(self) -> None:
-        """End the servers; the databases stay until the session ends."""
+        """End the servers, and what is in the sandbox; the databases stay until the session ends."""
+        if self.sandbox:
+            self.sandbox.close()
         self.source.server.stop()
         self.outside_server.stop()
+
+
+def _deployed_folders(project: Path) -> dict[str, str]:
+    dbt = str((project / "include" / "dbt_project").resolve())
+    return {f"{deployed}/include/dbt_project": dbt for deployed in DEPLOYED_PROJECTS}
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +35,22 @@ PASSWORDS = "course_passwords.json"
 """The file in the data folder that has the password of each user."""
 
 ADMIN = "postgres"
+CONFINED = "confined"
+"""The role of all users that come from a sandbox."""
+
+CONFINED_ADDRESS = "127.0.0.2"
+"""Where connections from a sandbox come from; nobody else may come from there."""
+
+HBA = f"""\
+host all +{CONFINED} {CONFINED_ADDRESS}/32 scram-sha-256
+host all all {CONFINED_ADDRESS}/32 reject
+"""
+"""Lines of pg_hba.conf, before its own: from a sandbox, another user's password is of no use."""
+
+LOOKER = "_looker"
+TEMP_FILES = "512MB"
+"""What the queries of a sandbox's user may write beside its tables."""
+
 UNPRIVILEGED = 65534
 """The user id that stands in for root, as which Postgres refuses to run ("nobody")."""
 
@@ -71,15 +87,52 @@ class Postgres:
     """
 
     port: int
-    passwords: Mapping[str, str]
+    passwords: dict[str, str]
 
     def uri(self, database: str, *, user: str = ADMIN, driver: str = "postgresql") -> str:
         """Return the connection URI of a database, for SQLAlchemy, libpq or Airflow."""
         return f"{driver}://{user}:{self.passwords[user]}@127.0.0.1:{self.port}/{database}"
 
-    def connect(self, database: str) -> psycopg.Connection:
-        """Open a connection that commits each statement."""
-        return psycopg.connect(self.uri(database), autocommit=True)
+    def connect(self, database: str, *, user: str = ADMIN, **settings: str) -> psycopg.Connection:
+        """Open a connection that commits each statement, with settings of Postgres for it."""
+        options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+        return psycopg.connect(self.uri(database, user=user), autocommit=True, options=options)
+
+    def create_confined_user(self, name: str) -> None:
+        """Create a user for a sandbox, and one who may only look at what is theirs, `LOOKER` after the name.
+
+        Whoever owns tables can have a reader of theirs run code: by a view, a function, a cast. As the looker this
+        code may do no more than as its author, who cannot end the looker's sessions either.
+        """
+        names = {"user": sql.Identifier(name), "looker": sql.Identifier(name + LOOKER), "all": sql.Identifier(CONFINED)}
+        with self.connect(ADMIN) as connection:
+            for user in (name, name + LOOKER):
+                self.passwords[user] = secrets.token_hex(16)
+                create = "CREATE ROLE {} LOGIN PASSWORD {} CONNECTION LIMIT 40"
+                connection.execute(sql.SQL(create).format(sql.Identifier(user), sql.Literal(self.passwords[user])))
+                limit = sql.SQL("ALTER ROLE {} SET temp_file_limit = {}")
+                connection.execute(limit.format(sql.Identifier(user), sql.Literal(TEMP_FILES)))
+            for grant in ("GRANT {all} TO {user}", "GRANT {user} TO {looker}"):
+                connection.execute(sql.SQL(grant).format(**names))
+
+    def drop_confined_user(self, name: str) -> None:
+        """Drop both users, whose databases are gone."""
+        with self.connect(ADMIN) as connection:
+            for user in (name + LOOKER, name):
+                connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(user)))
+                self.passwords.pop(user, None)
+
+    def open_to(self, database: str, user: str) -> None:
+        """Let a user read and write all tables of a database, which stay the administrator's."""
+        with self.connect(database) as connection:
+            for grant in (
+                "CONNECT ON DATABASE {database}",
+                "ALL ON SCHEMA public",
+                "ALL ON ALL TABLES IN SCHEMA public",
+                "ALL ON ALL SEQUENCES IN SCHEMA public",
+            ):
+                names = {"database": sql.Identifier(database), "user": sql.Identifier(user)}
+                connection.execute(sql.SQL(f"GRANT {grant} TO {{user}}").format(**names))
 
     def has_database(self, name: str) -> bool:
         """Return whether there is a database of this name."""
@@ -178,10 +231,13 @@ def _make_template(session: Session, migrate: Callable[[str], None], template: P
     )  # fmt: skip
     if made.returncode:
         raise CourseError(f"initdb failed:\n{made.stderr.strip()}", where=str(data), todo="Run ./course doctor.")
+    hba = data / "pg_hba.conf"
+    hba.write_text(HBA + hba.read_text())
     postgres = _run(session, data, passwords)
     with postgres.connect("postgres") as connection:
         role = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}")
         connection.execute(role.format(sql.Identifier(WAREHOUSE), sql.Literal(passwords[WAREHOUSE])))
+        connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(CONFINED)))
         for name in ("postgres", "template1"):
             _close(connection, name)
     postgres.create_database(TEMPLATE_DATABASE)
@@ -223,7 +279,7 @@ def _copy(session: Session, template: Path, data: Path) -> None:
     beside.rename(data)
 
 
-def _run(session: Session, data: Path, passwords: Mapping[str, str], settings: Sequence[str] = ()) -> Postgres:
+def _run(session: Session, data: Path, passwords: dict[str, str], settings: Sequence[str] = ()) -> Postgres:
     # Port and start are two steps, so another program can be quicker: try again with another port.
     for _ in range(5):
         postgres = Postgres(free_port(), passwords)

@@ -32,8 +32,8 @@ from typing import Any, NoReturn
 
 import psutil
 
-from autograder.airflow_local import namespaces, preload
-from autograder.airflow_local.warm_client import DECLINED, LIMITS, PASSED_ON, TO_GROUP
+from autograder.airflow_local import leaf, namespaces, preload
+from autograder.airflow_local.warm_client import DECLINED, LIMITS, PASSED_ON, SANDBOX, SERVE, TO_GROUP
 
 LENGTH = struct.Struct("!I")
 LIBC = ctypes.CDLL(None)
@@ -331,12 +331,21 @@ def main(program: str, path: str) -> int:
     gc.freeze()
     gc.enable()
     Path(f"{path}.ready").touch()
-    try:
-        Parent(listener, imported, clients).serve()
-        _start_again(listener, clients, environment)
-    except Child as child:
-        request = child.request
-    take_over(request)
+    while True:
+        try:
+            Parent(listener, imported, clients).serve()
+            _start_again(listener, clients, environment)
+        except Child as child:
+            take_over(child.request)
+        sandbox = os.environ.get(SANDBOX)
+        if sys.argv[0] != SERVE:
+            break
+        if not sandbox:
+            raise RuntimeError("commands are served nowhere but in a sandbox")
+        leaf.enter_here(sandbox)
+        listener, clients, environment = listen(sys.argv[1]), {}, dict(os.environ)
+    if sandbox:
+        leaf.guard(sandbox)
     try:
         ended.append(run())
     except SystemExit as ending:
