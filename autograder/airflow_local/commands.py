@@ -8,6 +8,7 @@ In both cases `uvx dbt` and `uv tool run dbt` are this `dbt`.
 
 import contextlib
 import os
+import py_compile
 import shlex
 import subprocess
 import sys
@@ -145,7 +146,11 @@ class Commands:
         self.parents[program] = self.session.start(f"warm-{program}", argv, env=environment, cwd=ROOT)
 
     def _script(self, name: str, real: Path, program: str) -> None:
-        client = [sys.executable, "-I", "-S", warm_client.__file__, str(self._socket(program)), str(real), name]
+        # Compiled once: what Python is told to run, it would compile each time.
+        compiled = self.folder / "warm_client.pyc"
+        if not compiled.exists():
+            py_compile.compile(warm_client.__file__, str(compiled), doraise=True)
+        client = [sys.executable, "-I", "-S", str(compiled), str(self._socket(program)), str(real), name]
         self._write(name, client)
 
     def _write(self, name: str, argv: list[str]) -> None:

@@ -180,7 +180,7 @@ def dbt() -> Callable[[], int]:
         vars(module)["py_extract_from_source"] = extract
 
     def run() -> int:
-        gc.set_threshold(50_000)  # what dbt makes in its second, it keeps: looking for garbage takes a tenth of it
+        gc.set_threshold(500_000)  # what dbt makes in its second, it keeps: looking for garbage takes a tenth of it
         cli(prog_name="dbt")  # else it names itself after the module that runs
         return 0
 

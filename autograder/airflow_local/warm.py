@@ -20,22 +20,21 @@ import selectors
 import signal
 import socket
 import stat
-import struct
 import sys
 import sysconfig
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import psutil
 
 from autograder.airflow_local import leaf, namespaces, preload
-from autograder.airflow_local.warm_client import DECLINED, LIMITS, PASSED_ON, SANDBOX, SERVE, TO_GROUP
+from autograder.airflow_local.warm_client import DECLINED, LENGTH, LIMITS, PASSED_ON, SANDBOX, SERVE, TO_GROUP
 
-LENGTH = struct.Struct("!I")
 LIBC = ctypes.CDLL(None)
 FOLDERS = "COURSE_FOLDERS"
 """Environment variable: for each path the folder that is to be there, as JSON."""
@@ -54,10 +53,50 @@ SETTLED = 2.0
 """Seconds without a change, and without a command, after which an installation is taken to be over."""
 
 
+@dataclass(frozen=True)
+class Request:
+    """A command, and what it is to have of its client's.
+
+    Parameters
+    ----------
+    umask, nice
+        As the client has them.
+    limits
+        Soft and hard limit of each of `LIMITS`.
+    ignored
+        The signals that the client ignores.
+    argv, environment
+        The command.
+    """
+
+    umask: int
+    nice: int
+    limits: list[tuple[int, int]]
+    ignored: list[int]
+    argv: list[str]
+    environment: dict[str, str]
+
+    @classmethod
+    def read(cls, body: bytes) -> "Request":
+        """Read what the client sends.
+
+        Raises
+        ------
+        ValueError
+            When it is something else.
+        """
+        *numbers, rest = body.split(b"\0", 5)
+        (umask,), (nice,), limits, ignored, (arguments,) = ([int(one) for one in some.split()] for some in numbers)
+        texts = [os.fsdecode(text) for text in rest.split(b"\0")]
+        variables = (text.partition("=") for text in texts[arguments:])
+        pairs = list(zip(limits[::2], limits[1::2], strict=True))
+        return cls(umask, nice, pairs, ignored, texts[:arguments], {name: value for name, _, value in variables})
+
+
 class Child(Exception):  # noqa: N818 - not an error: unwinds the forked child to a clean stack
     """Raised in the forked child, with the request that it is to run."""
 
-    def __init__(self, request: dict[str, Any]) -> None:
+    def __init__(self, request: Request) -> None:
         super().__init__()
         self.request = request
 
@@ -111,23 +150,22 @@ class Parent:
         """Run a command, or decline it and return what is installed, where that is not what was imported."""
         client, _ = self.listener.accept()
         try:
-            header, handles, *_ = socket.recv_fds(client, LENGTH.size, 6)
-            (length,) = LENGTH.unpack(header)
-            request = json.loads(_exactly(client, length))
-        except (OSError, ValueError, struct.error):
+            header, handles, *_ = socket.recv_fds(client, LENGTH, 6)
+            request = Request.read(_exactly(client, int.from_bytes(header)))
+        except (OSError, ValueError):
             client.close()
             return None
         if (now := installed()) == self.imported:
             self._fork(client, handles, request)
             return None
         with contextlib.suppress(OSError):
-            client.sendall(LENGTH.pack(DECLINED))
+            client.sendall(DECLINED.to_bytes(LENGTH))
         client.close()
         for handle in handles:
             os.close(handle)
         return now
 
-    def _fork(self, client: socket.socket, handles: list[int], request: dict[str, Any]) -> None:
+    def _fork(self, client: socket.socket, handles: list[int], request: Request) -> None:
         if threading.active_count() != 1:
             raise RuntimeError(f"the warm parent has threads and cannot fork: {threading.enumerate()}")
         known = {self.listener.fileno(), client.fileno(), *(one.fileno() for one in self.clients), *handles}
@@ -135,8 +173,8 @@ class Parent:
             raise RuntimeError(f"the warm parent has connections, which its children would share: {others}")
         child = os.fork()
         if child == 0:
-            self._become_child(client, handles[:3], request["ignored"])
-            enter(handles[3], handles[4:], request["env"])
+            self._become_child(client, handles[:3], request.ignored)
+            enter(handles[3], handles[4:], request.environment)
             LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # no command outlives the parent
             LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1)  # what it starts stays beneath it, daemons too
             raise Child(request)
@@ -166,7 +204,7 @@ class Parent:
                 for client, child in list(self.clients.items()):
                     if child == ended[0]:
                         with contextlib.suppress(OSError):
-                            client.sendall(LENGTH.pack(ended[1]))
+                            client.sendall(ended[1].to_bytes(LENGTH))
                         self._forget(client)
 
     def _signalled(self, client: socket.socket) -> None:
@@ -251,20 +289,20 @@ def enter(folder: int, handles: list[int], environment: Mapping[str, str]) -> No
         os.close(handle)
 
 
-def take_over(request: dict[str, Any]) -> None:
+def take_over(request: Request) -> None:
     """Give this forked child the client's environment, command line, limits and priority."""
     with contextlib.suppress(ValueError, OSError):  # where the client may do more, this process cannot follow it
-        for number, limit in zip(LIMITS, request["limits"], strict=True):
-            if resource.getrlimit(number) != tuple(limit):
+        for number, limit in zip(LIMITS, request.limits, strict=True):
+            if resource.getrlimit(number) != limit:
                 resource.setrlimit(number, limit)
-        if os.getpriority(os.PRIO_PROCESS, 0) != request["nice"]:
-            os.setpriority(os.PRIO_PROCESS, 0, request["nice"])
+        if os.getpriority(os.PRIO_PROCESS, 0) != request.nice:
+            os.setpriority(os.PRIO_PROCESS, 0, request.nice)
     ours = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    os.umask(request["umask"])
+    os.umask(request.umask)
     os.environ.clear()
-    os.environ.update(request["env"])
+    os.environ.update(request.environment)
     time.tzset()  # the environment may name another time zone
-    sys.argv = request["argv"]
+    sys.argv = request.argv
     sys.excepthook = show_error
     # As the program's own script has it: the script's folder, PYTHONPATH, and the installation.
     theirs = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))

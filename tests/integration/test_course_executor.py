@@ -1,39 +1,25 @@
-"""Does the executor wait for results where the scheduler would have slept, and only there?"""
+"""Does the executor wait for the ends of tasks where the scheduler would have slept, and only there?"""
 
+import gc
 import importlib.util
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from multiprocessing import SimpleQueue
 from typing import Any
 
 import pytest
+from airflow.models.taskinstancekey import TaskInstanceKey
+from airflow.utils.state import TaskInstanceState
 
 from autograder.airflow_local.airflow import CLUSTER_POLICY, TUNING
 
 pytestmark = pytest.mark.integration
 
-
-class Results:
-    """A queue that has results in some of its executor's loops, and notes how long it is waited for."""
-
-    def __init__(self, *there: bool) -> None:
-        self.there = iter(there)
-        self.now = False
-        self.waits: list[float | None] = []
-        self._reader = self
-
-    def begin(self) -> None:
-        self.now = next(self.there)
-        self.waits.append(None)
-
-    def poll(self, seconds: float) -> bool:
-        self.waits[-1] = seconds
-        return self.now
-
-    def empty(self) -> bool:
-        return not self.now
-
-    def get(self) -> tuple[str, str, None]:
-        self.now = False
-        return "key", "success", None
+KEY = TaskInstanceKey("a_dag", "a_task", "a_run")
+LONG = 20.0
+"""Seconds that a wait takes which nothing ends."""
 
 
 @pytest.fixture
@@ -47,30 +33,75 @@ def module() -> Any:
     return made
 
 
-def loops(module: Any, monkeypatch: pytest.MonkeyPatch, running: list[bool], results: Results) -> list[float | None]:
-    executor = getattr(module, TUNING["CORE__EXECUTOR"].split(".")[1])()
-    executor.result_queue = results
-    monkeypatch.setattr(executor, "change_state", lambda *_: None)
-    monkeypatch.setattr(executor, "_check_workers", lambda: None)
-    for second, busy in enumerate(running):
-        monkeypatch.setattr(module.time, "monotonic", lambda second=second: 100.0 + second)
-        executor.running = {"key"} if busy else set()
-        results.begin()
+@pytest.fixture
+def executor(module: Any) -> Any:
+    made = getattr(module, TUNING["CORE__EXECUTOR"].split(".")[1])(parallelism=1)
+    made.result_queue = SimpleQueue()
+    made.workers = {}
+    made._check_workers = lambda: None
+    return made
+
+
+@pytest.fixture
+def worker() -> Iterator[subprocess.Popen[str]]:
+    """A process that starts another for each line that it gets, and takes no notice of its end."""
+    script = "import subprocess, sys\nkept = [subprocess.Popen(['true']) for line in sys.stdin]"
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, text=True) as process:
+        yield process
+        process.kill()
+
+
+def waits(executor: Any, monkeypatch: pytest.MonkeyPatch, loops: int) -> list[bool]:
+    """In which of so many loops does it wait?"""
+    waited = []
+    monkeypatch.setattr(executor, "_wait", lambda: waited.append(True))
+    for _ in range(loops):
+        before = len(waited)
         executor.sync()
-    return results.waits
+        waited[before:] = [len(waited) > before]
+    return waited
 
 
-def test_a_result_is_waited_for_and_followed_by_two_loops_at_once(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    waits = loops(module, monkeypatch, [True] * 5, Results(False, True, False, False, False))
-    assert waits == [module.BUSY, module.BUSY, None, None, module.BUSY]
+def test_a_result_is_followed_by_two_loops_that_do_not_wait(executor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    executor.result_queue.put((KEY, TaskInstanceState.SUCCESS, None))
+    assert waits(executor, monkeypatch, 5) == [True, False, False, True, True]
+    assert list(executor.event_buffer) == [KEY]
 
 
-def test_where_nothing_runs_it_looks_more_and_more_seldom(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    waits = loops(module, monkeypatch, [True, False, False, False, True], Results(*[False] * 5))
-    assert waits == [module.BUSY, module.BUSY, module.IDLE, module.IDLE, module.BUSY]
+def test_a_result_ends_the_wait(executor: Any, module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WAIT", LONG)
+    executor.result_queue.put((KEY, TaskInstanceState.SUCCESS, None))
+    began = time.monotonic()
+    executor._wait()
+    assert time.monotonic() - began < LONG
 
 
-def test_the_queue_of_the_executor_can_be_waited_for() -> None:
-    queue: SimpleQueue[int] = SimpleQueue()
-    queue.put(1)
-    assert queue._reader.poll(0)  # type: ignore[attr-defined]
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells of the processes of tasks")
+def test_the_end_of_a_process_that_its_supervisor_missed_ends_the_wait_once(
+    executor: Any, module: Any, monkeypatch: pytest.MonkeyPatch, worker: subprocess.Popen[str]
+) -> None:
+    assert worker.stdin is not None
+    executor.workers = {worker.pid: None}
+    for _ in range(2):
+        monkeypatch.setattr(module, "WAIT", LONG)
+        worker.stdin.write("\n")
+        worker.stdin.flush()
+        began = time.monotonic()
+        executor._wait()
+        assert time.monotonic() - began < LONG
+        assert executor._settling == module.SETTLING
+        executor._settling = 0
+        monkeypatch.setattr(module, "WAIT", 2 * module.LOOK)
+        executor._wait()
+        assert executor._settling == 0
+
+
+def test_python_searches_no_garbage_in_what_was_there_before(executor: Any) -> None:
+    before = gc.get_freeze_count()
+    executor.start()
+    try:
+        assert gc.get_freeze_count() > before
+    finally:
+        gc.unfreeze()
+        del executor._check_workers
+        executor.end()
