@@ -275,6 +275,8 @@ class World:
             "DBT_LOG_PATH": str(shared.session.logs / f"{name}-dbt"),
             # Beside what it prints, which the task's log has: a tenth of a call of dbt.
             "DBT_LOG_LEVEL_FILE": "none",
+            # It looks for the relations of a schema when it needs them, rather than at the start of each command.
+            "DBT_POPULATE_CACHE": "false",
             **({"AIRFLOW_STUDENT": student} if student else {}),
             **(self._closed(project, name) if closed else {}),
             **extra,
