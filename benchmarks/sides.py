@@ -3,16 +3,20 @@
 Contract: `Stock` and `Ours` are made on the same ground (`Ground`: a session, a project, a Postgres with Airflow's
 migrated tables), and offer the same: `environment` for commands, `start`, `api`, `local` for the warehouse and the
 source. Stock is `airflow standalone`, the packages' own `airflow` and `dbt`, and settings only where it would not
-work here without: nothing of the course's tuning.
+work here without: nothing of the course's tuning, of Postgres neither.
 """
 
 import contextlib
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+
+import psycopg
+from psycopg import sql
 
 from autograder.airflow_api import AirflowApi
 from autograder.airflow_local import local as airflow_local
@@ -28,6 +32,9 @@ from autograder.paths import DAGS, DBT_PROJECT
 
 HEALTHY_WITHIN = 300.0
 """Seconds that a stock Airflow may take to start."""
+
+TUNED = (*postgres.DURABLE, "scram_iterations")
+"""Settings of Postgres that the course changes for speed."""
 
 DAG_ID = "taxi_pipeline"
 STUDENT = "default"
@@ -105,6 +112,20 @@ class Stock:
     port: int = field(default_factory=free_port)
     keys: Keys = field(default_factory=Keys)
 
+    def __post_init__(self) -> None:
+        """Give Postgres the settings that it comes with."""
+        database = self.ground.database
+        with database.connect(postgres.ADMIN) as connection:
+            query = "SELECT name, boot_val FROM pg_settings WHERE name = ANY(%s)"
+            for name, value in connection.execute(query, [list(TUNED)]).fetchall():
+                connection.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
+            connection.execute("SELECT pg_reload_conf()")
+            while tuned(connection):  # until it has read them
+                time.sleep(0.01)
+            for user, password in database.passwords.items():  # stored anew, with as many rounds as it then takes
+                role = sql.SQL("ALTER ROLE {} PASSWORD {}")
+                connection.execute(role.format(sql.Identifier(user), sql.Literal(password)))
+
     @cached_property
     def local(self) -> Local:
         """The deployment as the course would make it, for its source, its warehouse and its metadata database."""
@@ -165,6 +186,12 @@ class Stock:
         self.ground.session.wait_until(
             healthy, "airflow standalone", process=process, name="standalone", limit=HEALTHY_WITHIN
         )
+
+
+def tuned(connection: psycopg.Connection) -> list[str]:
+    """Return those of `TUNED` that are not as Postgres comes."""
+    query = "SELECT name FROM pg_settings WHERE name = ANY(%s) AND setting <> boot_val"
+    return [name for (name,) in connection.execute(query, [list(TUNED)])]
 
 
 Side = Ours | Stock
