@@ -17,7 +17,6 @@ from psycopg import sql
 
 from autograder.airflow_local.local import World
 from autograder.airflow_local.months import file_name
-from autograder.airflow_local.postgres import WAREHOUSE
 from autograder.observe import parsing, scenarios, warehouse
 from autograder.observe.project import IGNORED
 from autograder.observe.stage import Part, Stage
@@ -66,17 +65,18 @@ def deployed(world: World, project: Path, student: str, dag_file: str, folder: P
     with world.connect() as connection:
         warehouse.drop_schemas(connection, stage.schema, "airflow_default", *schemas)
         for schema in schemas:
-            _load(connection, schema, world.source.months_folder / file_name(scenarios.JANUARY))
-        part["others_before"] = {schema: warehouse.snapshot(connection, schema) for schema in schemas}
+            _load(connection, world.user, schema, world.source.months_folder / file_name(scenarios.JANUARY))
+    with world.look() as looking:
+        part["others_before"] = {schema: warehouse.snapshot(looking, schema) for schema in schemas}
     stage.start()
     try:
         stage.api.pause(dag_id, paused=False)
         part |= scenarios.one_run(stage, scenarios.JANUARY)
     finally:
         airflow.stop()
-    with world.connect() as connection:
-        part["others_after"] = {schema: warehouse.snapshot(connection, schema) for schema in schemas}
-        part["default_schema"] = warehouse.snapshot(connection, "airflow_default")
+    with world.look() as looking:
+        part["others_after"] = {schema: warehouse.snapshot(looking, schema) for schema in schemas}
+        part["default_schema"] = warehouse.snapshot(looking, "airflow_default")
     return part
 
 
@@ -92,7 +92,7 @@ def _lay_out(project: Path, student: str, mates: list[str], dag_file: str, folde
         shutil.copy(DAGS / f"{scenarios.DAG_ID}.py", folder / "dags" / mate)
 
 
-def _load(connection: psycopg.Connection, schema: str, file: Path) -> None:
+def _load(connection: psycopg.Connection, user: str, schema: str, file: Path) -> None:
     """Give a classmate tables, as their user, who is everyone's."""
     rows = pa.parquet.read_table(file).slice(0, CLASSMATES_ROWS)
     kinds = {"int": "bigint", "dou": "double precision", "tim": "timestamp", "lar": "text", "str": "text"}
@@ -100,7 +100,7 @@ def _load(connection: psycopg.Connection, schema: str, file: Path) -> None:
     csv = io.BytesIO()
     pa.csv.write_csv(rows, csv, pa.csv.WriteOptions(include_header=False))
     names = {"schema": sql.Identifier(schema), "raw": sql.Identifier(schema, "raw_trips")}
-    names["fct"], names["user"] = sql.Identifier(schema, "fct_trips"), sql.Identifier(WAREHOUSE)
+    names["fct"], names["user"] = sql.Identifier(schema, "fct_trips"), sql.Identifier(user)
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute(sql.SQL("SET LOCAL ROLE {user}").format(**names))
         cursor.execute(sql.SQL("CREATE SCHEMA {schema}").format(**names))

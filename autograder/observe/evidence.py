@@ -11,7 +11,7 @@ import hmac
 import json
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from autograder.observe.observation import Observation
 from autograder.observe.project import IGNORED, content_digest
 from autograder.observe.stage import Told
 from autograder.paths import ROOT, STATE
+from autograder.sandbox import Sandbox
 
 VERSION = 2
 """Of the document's form."""
@@ -54,6 +55,7 @@ def observed(
     *,
     wanted: Sequence[str] = SCENARIOS,
     shared: Shared | None = None,
+    sandbox: Sandbox | None = None,
     told: Told = lambda _: None,
 ) -> dict[str, Any]:
     """Return the evidence on a project folder.
@@ -68,6 +70,8 @@ def observed(
         Which of `SCENARIOS` are to be in it, `parse` among them. What is on record with more serves as well.
     shared
         What its Airflow is to share with others; it gets a session of its own otherwise.
+    sandbox
+        What the student's code is to run in. Only what was observed in one is then taken from the record.
     told
         Takes lines of progress.
 
@@ -76,10 +80,16 @@ def observed(
     dict
         `version`, `student`, `digest`, `dag_id`, `files`, `parsed`, `source`, `practice`, and a part for each
         scenario that was wanted and could begin; `seconds` for each part.
+
+    Raises
+    ------
+    Ended
+        When the submission was ended in its sandbox.
     """
     name = digest(project, student)
-    kept = {chosen: _record(name, chosen) for chosen in (SCENARIOS, VISIBLE, PARSE) if set(wanted) <= set(chosen)}
-    for path in kept.values():
+    sizes = [chosen for chosen in (SCENARIOS, VISIBLE, PARSE) if set(wanted) <= set(chosen)]
+    kept = {chosen: _record(name, chosen, confined=True) for chosen in sizes}
+    for path in [*kept.values(), *(() if sandbox else (_record(name, chosen) for chosen in sizes))]:
         if path.exists():
             told("on record from an earlier run")
             document: dict[str, Any] = json.loads(path.read_text())
@@ -87,10 +97,10 @@ def observed(
     chosen = min(kept, key=len)  # no less than what is wanted, in one of three sizes
     with contextlib.ExitStack() as stack:
         shared = shared or Shared.start(stack.enter_context(Session.open()))
-        observation = Observation(shared, project, student, content_digest(project), told)
-        seen = observation.run(chosen, seed(student))
+        observation = Observation(shared, project, student, content_digest(project), _checked(told, sandbox), sandbox)
+        seen = _unless_ended(lambda: observation.run(chosen, seed(student)), sandbox)
     evidence = {"version": VERSION, "student": student, "digest": name, **seen}
-    cached = kept[chosen]
+    cached = _record(name, chosen, confined=sandbox is not None)
     cached.parent.mkdir(parents=True, exist_ok=True)
     beside = cached.with_suffix(f".{os.getpid()}")
     beside.write_text(json.dumps(evidence, indent=1))
@@ -98,9 +108,29 @@ def observed(
     return evidence
 
 
-def _record(name: str, chosen: Sequence[str]) -> Path:
+def _checked(told: Told, sandbox: Sandbox | None) -> Told:
+    """Let progress end where the submission has been ended."""
+
+    def tell(line: str) -> None:
+        if sandbox:
+            sandbox.check()
+        told(line)
+
+    return tell
+
+
+def _unless_ended(observe: Callable[[], dict[str, Any]], sandbox: Sandbox | None) -> dict[str, Any]:
+    """Observe; whatever went wrong after a submission was ended went wrong because of that."""
+    try:
+        return observe()
+    finally:
+        if sandbox:
+            sandbox.check()
+
+
+def _record(name: str, chosen: Sequence[str], *, confined: bool = False) -> Path:
     size = "" if chosen == SCENARIOS else f".{len(chosen)}"
-    return STATE / "evidence" / f"{name}{size}.json"
+    return STATE / "evidence" / f"{name}{size}{'.confined' if confined else ''}.json"
 
 
 def digest(project: Path, student: str) -> str:

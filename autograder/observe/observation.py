@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autograder.airflow_local.local import MONTHS, Shared, World, practice_rows
-from autograder.airflow_local.postgres import WAREHOUSE
 from autograder.observe import deploy, own_tests, parsing, project, runbook, scenarios, warehouse
 from autograder.observe.stage import CALLED, Part, Stage, Told
+from autograder.sandbox import Sandbox
 
 BEFORE_RUNS = ("parse", "shared", "own_tests")
 """The scenarios that need no run on the student's own Airflow."""
@@ -35,6 +35,8 @@ class Observation:
         Whose it is, and a name for what it holds.
     told
         Takes lines of progress.
+    sandbox
+        What the student's code runs in, if not beside the rest.
     """
 
     shared: Shared
@@ -42,6 +44,7 @@ class Observation:
     student: str
     content: str
     told: Told
+    sandbox: Sandbox | None = None
     evidence: Part = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -52,14 +55,17 @@ class Observation:
             self.told("starting")
             self.shared.commands.wait("airflow")
             world = World.start(
-                self.shared, name=name, seed=seed, more=scenarios.published(), spoiled=[scenarios.FAILING_MONTH]
-            )
+                self.shared, name=name, seed=seed, sandbox=self.sandbox,
+                more=scenarios.published(), spoiled=[scenarios.FAILING_MONTH],
+            )  # fmt: skip
         try:
             self._run(world, wanted)
         finally:
             world.stop()
             for database in (name, f"{name}_shared", f"{name}_tests", world.warehouse, f"{world.warehouse}_tests"):
                 self.shared.postgres.drop_database(database)
+            if self.sandbox:
+                self.shared.postgres.drop_confined_user(world.user)
         return {**self.evidence, "seconds": self.seconds}
 
     def _run(self, world: World, wanted: Sequence[str]) -> None:
@@ -122,13 +128,17 @@ class Observation:
 
     def _own_tests(self, world: World, dag_file: str, scratch: Path) -> Part | None:
         database = f"{world.warehouse}_tests"
-        self.shared.postgres.create_database(database, owner=WAREHOUSE)
+        self.shared.postgres.create_database(database, owner=world.user)
+        if self.sandbox:
+            self.sandbox.watch_database(self.shared.postgres, database)
         # Tests look at the DAG as it is written: without the cluster policy's changes.
         airflow = world.airflow(
             self.folder, student=self.student, name=f"{world.name}_tests", warehouse=database, closed=True,
-            extra={CALLED: ""},
+            own_metadata=True, extra={CALLED: ""},
         )  # fmt: skip
         airflow.make_database()
+        if self.sandbox:
+            self.shared.postgres.open_to(airflow.name, world.user)
         return own_tests.try_out(airflow, self.folder, dag_file, scratch)
 
     @contextlib.contextmanager

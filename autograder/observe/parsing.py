@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder.airflow_local.airflow import Airflow
+from autograder.airflow_local.leaf import ADDED
 from autograder.airflow_local.local import World
 from autograder.airflow_local.session import tail
 from autograder.errors import CourseError
@@ -35,12 +36,12 @@ def parsed(world: World, airflow: Airflow) -> Part:
     """
     session = airflow.session
     out, lookups = session.folder / f"{airflow.name}-parsed.json", session.folder / f"{airflow.name}-lookups"
-    environment = {
-        **airflow.environment,
+    reading = {
         "COURSE_RETRY_DELAY": "",
         "COURSE_LOOKUPS": str(lookups),
         "AIRFLOW__SECRETS__BACKEND": "course_secrets.Witness",
     }
+    environment = {**airflow.environment, **reading, ADDED: json.dumps(reading)}
     asked, proxied, sessions = len(world.source.requests()), len(world.proxied()), _sessions(world)
     name = f"{airflow.name}-describe"
     argv = world.shared.commands.module("autograder.airflow_local.describe", str(out))
@@ -60,7 +61,7 @@ def parsed(world: World, airflow: Airflow) -> Part:
         "source": [str(request["path"]) for request in world.source.requests()[asked:]],
         "hosts": sorted({str(line["host"]) for line in world.proxied()[proxied:] if not line["allowed"]}),
         "warehouse": opened,
-        "metadata": len(lookups.read_text().splitlines()) if lookups.exists() else 0,
+        "metadata": len(airflow.written(lookups).splitlines()),
     }
     return {**described, "contacts": contacts}
 

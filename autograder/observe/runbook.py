@@ -5,8 +5,10 @@ runbook's code, with an `airflow dags pause …` that stands before it there. `t
 folder while the DAG is paused, and tells which runs Airflow made of them; these do not begin, and are gone afterwards.
 """
 
+import os
 import re
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -74,17 +76,18 @@ def _run(stage: Stage, command: str | None, project: Path) -> dict[str, Any]:
         return {"command": None, "code": None, "output": "", "runs": 0, "paused": False}
     if pauses := _PAUSING.match(command) is not None:
         stage.api.pause(stage.dag_id, paused=False)
-    process = subprocess.Popen(
-        ["bash", "-c", command],
-        cwd=project, env=stage.airflow.session.environment(stage.airflow.environment),
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        errors="replace", start_new_session=True,
-    )  # fmt: skip
-    try:
-        output, code = process.communicate(timeout=LIMIT)[0], process.returncode
-    except subprocess.TimeoutExpired:
-        stage.world.shared.session.end_group(process)
-        output, code = f"The command did not end within {LIMIT:.0f} s.", None
+    with tempfile.TemporaryFile() as said, stage.airflow.typing() as added:
+        process = stage.airflow.popen(
+            ["bash", "-c", command],
+            cwd=project, env=added, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        try:
+            code: int | None = process.wait(LIMIT)
+            said.seek(max(0, said.seek(0, os.SEEK_END) - 4 * KEPT_OUTPUT))
+            output = said.read().decode(errors="replace").replace("\r\n", "\n")
+        except subprocess.TimeoutExpired:
+            stage.world.shared.session.end_group(process)
+            output, code = f"The command did not end within {LIMIT:.0f} s.", None
     paused = pauses and bool((stage.api.dag(stage.dag_id) or {}).get("is_paused"))
     stage.api.pause(stage.dag_id, paused=True)
     return {

@@ -119,8 +119,8 @@ def one_run(stage: Stage, month: str | None) -> Part:
 
 
 def _with_before(stage: Stage, scenario: Callable[[], Part]) -> Part:
-    with stage.world.connect() as connection:
-        before = warehouse.snapshot(connection, stage.schema)
+    with stage.world.look() as looking:
+        before = warehouse.snapshot(looking, stage.schema)
     return {"before": before, **scenario()}
 
 
@@ -152,8 +152,8 @@ def backfill(stage: Stage, months: Sequence[str] = MONTHS, *, again: bool = Fals
 
 def cut_load(stage: Stage) -> Part:
     """Load one month again with every load losing its connection half-way."""
-    with stage.world.connect() as connection:
-        before = warehouse.snapshot(connection, stage.schema)
-        with warehouse.cut_loads(connection, CUT_AFTER_ROWS) as cut_at:
-            part = backfill(stage, (CUT_MONTH,), again=True)
-            return {**part, "month": CUT_MONTH, "before": before, "cut_at": cut_at()}
+    with stage.world.look() as looking:
+        before = warehouse.snapshot(looking, stage.schema)
+    with stage.world.connect() as connection, warehouse.cut_loads(connection, CUT_AFTER_ROWS) as cut_at:
+        part = backfill(stage, (CUT_MONTH,), again=True)
+        return {**part, "month": CUT_MONTH, "before": before, "cut_at": cut_at()}

@@ -112,8 +112,9 @@ class Stage:
                 self.give_up()
             runs = history.runs(api, self.dag_id, wanted, tries)
             self._wait_for_callbacks(runs)
+        with self.world.look() as looking:
+            tables = warehouse.snapshot(looking, self.schema)
         with self.world.connect() as connection:
-            tables = warehouse.snapshot(connection, self.schema)
             seen = warehouse.definitions(connection, self.schema, defined)
         return {
             "runs": runs,
@@ -154,5 +155,4 @@ class Stage:
             time.sleep(history.POLL / 4)
 
     def _called(self) -> list[str]:
-        path = Path(self.airflow.extra[CALLED])
-        return path.read_text().splitlines() if path.exists() else []
+        return self.airflow.written(Path(self.airflow.extra[CALLED])).splitlines()
