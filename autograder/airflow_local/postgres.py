@@ -41,13 +41,14 @@ CONFINED = "confined"
 CONFINED_ADDRESS = "127.0.0.2"
 """Where connections from a sandbox come from; nobody else may come from there."""
 
+LOOKER = "_looker"
 HBA = f"""\
+host all /{LOOKER}$ {CONFINED_ADDRESS}/32 reject
 host all +{CONFINED} {CONFINED_ADDRESS}/32 scram-sha-256
 host all all {CONFINED_ADDRESS}/32 reject
 """
 """Lines of pg_hba.conf, before its own: from a sandbox, another user's password is of no use."""
 
-LOOKER = "_looker"
 TEMP_FILES = "512MB"
 """What the queries of a sandbox's user may write beside its tables."""
 

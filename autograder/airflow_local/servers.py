@@ -31,9 +31,10 @@ class Server:
         log = session.logs / f"{name}.log"
 
         def said() -> dict[str, Any] | None:
-            with contextlib.suppress(ValueError, IndexError):
-                found: dict[str, Any] = json.loads(log.read_text().splitlines()[0])
-                return found
+            for line in log.read_text().splitlines():  # its command may have had something to say before it
+                with contextlib.suppress(ValueError):
+                    found: dict[str, Any] = json.loads(line)
+                    return found
             return None
 
         session.wait_until(lambda: said() is not None, f"The server {name}", process=process, name=name, limit=30)

@@ -21,9 +21,14 @@ NO_DATABASE = "airflow-db-not-allowed:///"
 """What Airflow itself puts in place of its metadata database in a task."""
 
 
+def superfluous() -> set[str]:
+    """Return the names of what is not needed of this process's environment."""
+    return {name for name in set(os.environ) - set(KEPT) if not name.startswith("PYTEST_")}
+
+
 def forget_environment() -> None:
     """Drop what is not needed from this process's environment."""
-    for name in set(os.environ) - set(KEPT):
+    for name in superfluous():
         del os.environ[name]
 
 

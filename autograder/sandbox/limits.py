@@ -27,6 +27,8 @@ class Limits:
         Size of one file, and of what one process writes to its output, MiB.
     disk_mb
         Size of each place that can be written to, MiB: memory, too.
+    files_made
+        Files in each such place.
     database_mb
         Size of its warehouse, MiB.
     logs_mb
@@ -41,6 +43,7 @@ class Limits:
     files: int = 1024
     file_mb: int = 64
     disk_mb: int = 256
+    files_made: int = 50_000
     database_mb: int = 1024
     logs_mb: int = 256
     seconds: float = 900.0

@@ -86,6 +86,7 @@ class Namespaces:
     name: str
     pid: int
     description: Path
+    _places: Sequence[Path] = field(repr=False)
     _holder: subprocess.Popen[bytes] = field(repr=False)
     _root: int = field(repr=False)
     _first: int = field(repr=False)
@@ -158,7 +159,8 @@ class Namespaces:
             })
         )  # fmt: skip
         root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY)
-        made = cls(session, name, pid, description, holder, root, os.pidfd_open(pid))
+        places = [*_writable(session, project), SHARED_MEMORY]
+        made = cls(session, name, pid, description, places, holder, root, os.pidfd_open(pid))
         try:
             made.put(project)
             made._join_up(ports, commands)
@@ -267,6 +269,19 @@ class Namespaces:
             return True
         return False
 
+    def files_made(self) -> int:
+        """Return how many files there are in the place that has most."""
+        counts = [0]
+        for place in self._places:
+            with contextlib.suppress(OSError):
+                handle = os.open(str(place.relative_to("/")), os.O_PATH | os.O_NOFOLLOW, dir_fd=self._root)
+                try:
+                    about = os.statvfs(handle)
+                    counts.append(about.f_files - about.f_ffree)
+                finally:
+                    os.close(handle)
+        return max(counts)
+
     def end(self) -> None:
         """End all that is inside: with the first process of a namespace the kernel ends the others."""
         with contextlib.suppress(OSError):
@@ -320,14 +335,12 @@ def _mounts(
     system = [
         path for path in system if path != "/usr/local" and not any(link.startswith(f"{path}/") for link in links)
     ]
-    python = [sys.base_prefix, sys.prefix]
+    python = {sys.base_prefix, sys.prefix} - {"/usr", "/usr/local"}
     ours = [*(ROOT / part for part in COURSE), session.folder / FOLDER, home / GATE, *readable]
     there = {path: _read_only(path) for path in [*map(Path, system), *map(Path, python), *ours]}
     there |= {Path("/etc", name): ["--ro-bind", str(home / name), f"/etc/{name}"] for name in ("passwd", "group")}
     there |= {Path(path): ["--symlink", target, path] for path, target in links.items()}
-    places = [TMP, session.folder]
-    places += [] if any(place in project.parents for place in places) else [project]
-    there |= {place: writable(place) for place in places}
+    there |= {place: writable(place) for place in _writable(session, project)}
     there |= {session.folder / name: ["--perms", "1777", "--dir", str(session.folder / name)] for name in OWN}
     argv, made = ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev"], {Path("/")}
     for path in sorted(there, key=lambda path: len(path.parts)):  # outer places first
@@ -337,6 +350,11 @@ def _mounts(
         argv += there[path]
         made.add(path)
     return [*argv, *writable(SHARED_MEMORY), "--remount-ro", "/dev", "--remount-ro", "/"]
+
+
+def _writable(session: Session, project: Path) -> list[Path]:
+    places = [TMP, session.folder]
+    return places if any(place in project.parents for place in places) else [*places, project]
 
 
 def _read_only(path: Path) -> list[str]:

@@ -19,6 +19,7 @@ import psycopg
 from autograder.airflow_local.postgres import ADMIN, Postgres
 from autograder.airflow_local.session import Session
 from autograder.errors import CourseError
+from autograder.sandbox.environment import superfluous
 from autograder.sandbox.limits import MIB, Limits
 from autograder.sandbox.namespaces import Namespaces
 
@@ -60,7 +61,15 @@ class Sandbox:
         self._watch = threading.Thread(target=self._look_on, name="sandbox-watch", daemon=True)
 
     def __enter__(self) -> Self:
-        """Begin to look on."""
+        """Begin to look on.
+
+        Raises
+        ------
+        CourseError
+            When this process's environment has more than a run needs.
+        """
+        if more := superfluous():
+            raise CourseError(f"The environment was not forgotten: {', '.join(sorted(more))}.")
         self._deadline = time.monotonic() + self.limits.seconds
         self._watch.start()
         return self
@@ -124,6 +133,7 @@ class Sandbox:
                     )
                 self._look_at_processes()
                 if looks % SLOWLY == 0:
+                    self._look_at_files()
                     self._look_at_logs()
                     if self._databases and connection is None and self._postgres:
                         with contextlib.suppress(psycopg.Error):
@@ -148,6 +158,14 @@ class Sandbox:
                     f"The submission used {used // MIB} MiB of memory; {self.limits.memory_mb} MiB are allowed.",
                     "Work on one month at a time, and keep no more of it than you need.",
                 )
+
+    def _look_at_files(self) -> None:
+        if any(one.files_made() > self.limits.files_made for one in list(self._opened)):
+            self.end(
+                "student_error",
+                f"The submission made more than {self.limits.files_made} files in one place.",
+                "Write what belongs together to one file, and remove what you need no more.",
+            )
 
     def _look_at_logs(self) -> None:
         size = sum(_size(folder) for folder in self._logs)

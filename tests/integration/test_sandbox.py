@@ -1,0 +1,369 @@
+"""A sandbox by itself: what is ended, what is read of it, and that nothing runs outside when it cannot be entered."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from autograder.airflow_local.session import Session
+from autograder.sandbox import Ended, Limits, Sandbox, available, forget_environment
+from autograder.sandbox.gate import Gate
+from autograder.sandbox.namespaces import Namespaces
+from autograder.sandbox.submission import members
+
+pytestmark = pytest.mark.skipif(available() is not None, reason=f"no sandbox here: {available()}")
+
+SMALL = Limits(memory_mb=400, processes=60, disk_mb=20, file_mb=10, cpu_s=2, seconds=60)
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[Session]:
+    before = dict(os.environ)
+    forget_environment()
+    try:
+        with Session.open() as opened:
+            (opened.folder / "bin").mkdir()
+            yield opened
+    finally:
+        os.environ.update(before)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    (folder / "dags").mkdir(parents=True)
+    (folder / "dags" / "one.py").write_text("print('handed in')\n")
+    return folder
+
+
+def opened(sandbox: Sandbox, session: Session, project: Path) -> Namespaces:
+    return sandbox.open(
+        session, f"trial_{time.monotonic_ns()}", project,
+        environment={"PATH": "/usr/bin:/bin", "HOME": str(session.folder / "home")},
+    )  # fmt: skip
+
+
+def run(inside: Namespaces, project: Path, program: str, limit: float = 20) -> tuple[int, str]:
+    process = inside.popen(
+        [sys.executable, "-c", program],
+        cwd=project, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    said = process.communicate(timeout=limit)[0]
+    return process.returncode, said
+
+
+def until_ended(sandbox: Sandbox, limit: float = 15) -> Ended:
+    deadline = time.monotonic() + limit
+    while sandbox.ended is None:
+        assert time.monotonic() < deadline, "it was not ended"
+        time.sleep(0.02)
+    return sandbox.ended
+
+
+def test_a_project_is_copied_and_the_original_stays_as_it_is(session: Session, project: Path) -> None:
+    with Sandbox(SMALL) as sandbox:
+        inside = opened(sandbox, session, project)
+        assert run(inside, project, "open('dags/one.py', 'a').write('x'); exec(open('dags/one.py').read()[:19])") == (
+            0,
+            "handed in\n",
+        )
+        assert inside.read(project / "dags" / "one.py", 100) == b"print('handed in')\nx"
+    assert (project / "dags" / "one.py").read_text() == "print('handed in')\n"
+
+
+def test_exit_codes_and_signals_come_through(session: Session, project: Path) -> None:
+    with Sandbox(SMALL) as sandbox:
+        inside = opened(sandbox, session, project)
+        assert run(inside, project, "raise SystemExit(7)")[0] == 7
+        assert run(inside, project, "import os; os.kill(os.getpid(), 15)")[0] == -signal.SIGTERM
+        process = inside.popen(["sleep", "60"], cwd=project)
+        process.terminate()
+        assert process.wait(5) == -signal.SIGTERM
+
+
+def test_what_ignores_signals_ends_with_the_sandbox(session: Session, project: Path) -> None:
+    stubborn = "import os, signal, time\n" + "\n".join(
+        f"signal.signal({number}, signal.SIG_IGN)" for number in (1, 2, 3, 15)
+    )
+    with Sandbox(SMALL) as sandbox:
+        inside = opened(sandbox, session, project)
+        # It leaves its parent, its session, and what ends it with its parent.
+        leave = f"{stubborn}\nos.fork() and os._exit(0)\nos.setsid()\nos.fork() and os._exit(0)\ntime.sleep(600)"
+        assert run_detached(inside, project, leave) == 0
+        left = members([inside.pid])
+        assert len(left) > 2  # beside those that keep it
+    deadline = time.monotonic() + 5
+    while [pid for pid in left if Path(f"/proc/{pid}").exists()]:
+        assert time.monotonic() < deadline, "a process outlived its sandbox"
+        time.sleep(0.02)
+
+
+def run_detached(inside: Namespaces, project: Path, program: str) -> int:
+    return inside.popen([sys.executable, "-c", program], cwd=project, stdin=-3, stdout=-3, stderr=-3).wait(10)
+
+
+MEMORY = "import mmap, time\nheld = [b'x' * 2**20 for _ in range({mb})]\ntime.sleep(3)\nprint('held')"
+
+
+@pytest.mark.parametrize("processes", [1, 3])
+def test_a_memory_bomb_is_ended(session: Session, project: Path, processes: int) -> None:
+    bomb = "import os\n" + "os.fork()\n" * (processes // 2) + MEMORY.format(mb=700 // processes)
+    with Sandbox(SMALL) as sandbox:
+        run(opened(sandbox, session, project), project, bomb)
+        ended = until_ended(sandbox)
+        assert ended.outcome == "out_of_memory"
+        assert "400 MiB are allowed" in ended.reason
+        with pytest.raises(Ended):
+            sandbox.check()
+    with Sandbox(Limits(memory_mb=4000)) as sandbox:  # the control
+        code, said = run(opened(sandbox, session, project), project, bomb)
+        assert (code, sandbox.ended) == (0, None)
+        assert "held" in said
+
+
+def test_one_process_cannot_address_more_than_its_share(session: Session, project: Path) -> None:
+    with Sandbox(SMALL) as sandbox:
+        code, said = run(opened(sandbox, session, project), project, "b'x' * 2**30")
+        assert code == 1
+        assert "MemoryError" in said
+
+
+FORKS = """
+import os, time
+made = 0
+try:
+    while made < 100:
+        if os.fork() == 0:
+            time.sleep(4)
+            os._exit(0)
+        made += 1
+except OSError as error:
+    print(error)
+print(made >= 100)
+"""
+
+
+def test_a_fork_bomb_stays_small(session: Session, project: Path) -> None:
+    with Sandbox(SMALL) as sandbox:
+        said = run(opened(sandbox, session, project), project, FORKS)[1]
+        assert "Resource temporarily unavailable" in said
+    with Sandbox(Limits()) as sandbox:  # the control
+        assert run(opened(sandbox, session, project), project, FORKS)[1] == "True\n"
+
+
+def test_processes_of_all_kinds_are_counted(session: Session, project: Path) -> None:
+    limits = Limits(processes=60)
+    with Sandbox(limits) as sandbox:
+        inside = opened(sandbox, session, project)
+        many = [inside.popen(["sleep", "30"], cwd=project) for _ in range(2)]
+        sandbox.limits = Limits(processes=3)  # as if these were many
+        ended = until_ended(sandbox)
+        assert ended.outcome == "student_error"
+        assert "processes" in ended.reason
+        for process in many:
+            process.wait(5)
+
+
+@pytest.mark.parametrize("place", ["{home}", "/tmp", "/dev/shm", "."])
+def test_a_disk_filler_finds_little_room(session: Session, project: Path, place: str) -> None:
+    place = place.format(home=session.folder / "home")
+    filler = f"""
+import errno, os
+try:
+    for number in range(10):
+        with open(os.path.join({place!r}, str(number)), 'wb') as file:
+            file.write(b'x' * 5 * 2**20)
+except OSError as error:
+    print(errno.errorcode[error.errno])
+"""
+    with Sandbox(SMALL) as sandbox:
+        assert run(opened(sandbox, session, project), project, filler)[1] == "ENOSPC\n"
+    with Sandbox(Limits()) as sandbox:  # the control
+        assert run(opened(sandbox, session, project), project, filler)[1] == ""
+
+
+def test_many_small_files_are_noticed(session: Session, project: Path) -> None:
+    filler = "import os, time\nfor number in range(3000): os.mknod(f'/tmp/{number}')\ntime.sleep(3)"
+    with Sandbox(Limits(files_made=2000)) as sandbox:
+        run(opened(sandbox, session, project), project, filler)
+        assert "files" in until_ended(sandbox).reason
+    with Sandbox(Limits()) as sandbox:  # the control
+        assert run(opened(sandbox, session, project), project, filler) == (0, "")
+        assert sandbox.ended is None
+
+
+def test_a_file_can_only_be_so_large(session: Session, project: Path, tmp_path: Path) -> None:
+    flood = ["sh", "-c", "yes 'ten gigabytes of output' | head -c 10000000000"]
+    with Sandbox(SMALL) as sandbox, (tmp_path / "said").open("wb") as said:
+        inside = opened(sandbox, session, project)
+        assert inside.popen(flood, cwd=project, stdout=said, stderr=said).wait(30) != 0
+    assert (tmp_path / "said").stat().st_size <= SMALL.file_mb * 2**20
+
+
+def test_an_endless_loop_uses_up_its_seconds(session: Session, project: Path) -> None:
+    with Sandbox(SMALL) as sandbox:
+        began = time.monotonic()
+        code, _ = run(opened(sandbox, session, project), project, "while True: pass")
+        assert code in (-signal.SIGXCPU, -signal.SIGKILL)
+        assert time.monotonic() - began < 15
+
+
+def test_sleeping_for_ever_comes_to_an_end(session: Session, project: Path) -> None:
+    with Sandbox(Limits(seconds=1)) as sandbox:
+        run(opened(sandbox, session, project), project, "import time; time.sleep(3600)")
+        assert until_ended(sandbox).outcome == "timeout"
+
+
+def test_logs_can_only_be_so_large(session: Session, tmp_path: Path) -> None:
+    with Sandbox(Limits(logs_mb=1)) as sandbox:
+        sandbox.watch_logs(tmp_path)
+        (tmp_path / "task.log").write_bytes(b"x" * 3 * 2**20)
+        assert "logs" in until_ended(sandbox).reason
+
+
+WRITTEN = {
+    "a link": "os.symlink('/etc/passwd', {path!r})",
+    "a link among the folders": "os.rename('dags', 'real'); os.symlink('real', 'dags'); open({path!r}, 'w').write('x')",
+    "a pipe": "os.mkfifo({path!r})",
+    "a folder": "os.mkdir({path!r})",
+    "a socket": "import socket; socket.socket(socket.AF_UNIX).bind({path!r})",
+    "nothing": "pass",
+}
+
+
+@pytest.mark.parametrize("kind", WRITTEN)
+def test_only_a_plain_file_is_read(session: Session, project: Path, kind: str) -> None:
+    path = project / "dags" / "report.xml"
+    with Sandbox(SMALL) as sandbox:
+        inside = opened(sandbox, session, project)
+        code, said = run(inside, project, "import os\n" + WRITTEN[kind].format(path="dags/report.xml"))
+        assert code == 0, said
+        assert inside.read(path, 100) is None
+
+
+def test_no_more_is_read_than_asked_for(session: Session, project: Path) -> None:
+    with Sandbox(SMALL) as sandbox:
+        inside = opened(sandbox, session, project)
+        run(inside, project, "open('sparse', 'wb').truncate(9 * 2**20)")
+        assert inside.read(project / "sparse", 1000) == b"\0" * 1000
+
+
+def test_a_project_that_does_not_fit_is_refused(session: Session, project: Path) -> None:
+    (project / "large").write_bytes(b"x" * 30 * 2**20)
+    with Sandbox(SMALL) as sandbox, pytest.raises(Exception, match="put into the sandbox"):
+        opened(sandbox, session, project)
+
+
+GUARDED = """
+import os, sys
+from autograder.airflow_local import leaf
+leaf.guard(sys.argv[1])
+if sys.argv[2] == "trusted":
+    import multiprocessing
+    fork = multiprocessing.get_context("fork")
+    one = fork.Process(target=lambda: print("ran outside", os.getpid() > 100, flush=True))
+    one.start(); one.join()
+    sys.exit(one.exitcode)
+if sys.argv[2] == "own hook":
+    os.register_at_fork(after_in_child=lambda: os.write(1, b"hook in %d\\n" % os.getppid()))
+child = os.fork()
+if child == 0:
+    os._exit(0)  # reached inside alone
+status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+print("child ended with", status)
+"""
+
+
+def guarded(description: Path, how: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", GUARDED, str(description), how], capture_output=True, text=True, timeout=20, check=False
+    )
+    return done.stdout + done.stderr
+
+
+def test_what_forks_enters(session: Session, project: Path) -> None:
+    with Sandbox(SMALL) as sandbox:
+        description = opened(sandbox, session, project).description
+        assert guarded(description, "plain") == "child ended with 0\n"
+        # What a hook of somebody else's sees is inside already: no parent is there.
+        assert guarded(description, "own hook") == "hook in 0\nchild ended with 0\n"
+        assert "ran outside True" in guarded(description, "trusted")
+
+
+def test_what_cannot_enter_does_not_run(session: Session, project: Path) -> None:
+    with Sandbox(SMALL) as sandbox:
+        description = opened(sandbox, session, project).description
+    said = guarded(description, "plain")
+    assert "The sandbox cannot be entered" in said
+    assert "child ended with 97" in said
+
+
+def test_a_sandbox_is_not_opened_with_secrets_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of the teacher")
+    with pytest.raises(Exception, match="AWS_SECRET_ACCESS_KEY"), Sandbox():
+        pass
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[tuple[list[str], list[list[str]]]]:
+    """Open a gate; return the command that goes through it, and the list of what was carried out."""
+    real = tmp_path / "real"
+    real.write_text('#!/bin/sh\necho real "$@"\n')
+    real.chmod(0o755)
+    (tmp_path / "gate").mkdir()
+    asked: list[list[str]] = []
+
+    def carry_out(argv: object) -> subprocess.CompletedProcess[str]:
+        asked.append(list(argv))  # type: ignore[call-overload]
+        return subprocess.CompletedProcess([], 3, "done outside\n")
+
+    with Gate(tmp_path / "gate", real, carry_out):
+        yield [str(tmp_path / "gate" / "airflow")], asked
+
+
+@pytest.mark.parametrize(
+    "argv", [["dags", "trigger", "x"], ["backfill", "create", "--dag-id", "x; rm -rf"], ["dags", "pause", "x"]]
+)
+def test_a_command_that_asks_for_runs_is_carried_out_outside(
+    gate: tuple[list[str], list[list[str]]], argv: list[str]
+) -> None:
+    done = subprocess.run([*gate[0], *argv], capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stdout, gate[1]) == (3, "done outside\n", [argv])
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["db", "reset", "-y"], ["config", "get-value", "database", "sql_alchemy_conn"], ["tasks", "test", "a", "b"],
+        ["dags", "test", "x"], ["dags"], [], ["--verbose", "dags", "trigger"], ["variables", "list"],
+    ],
+)  # fmt: skip
+def test_any_other_command_is_the_sandboxs_own(gate: tuple[list[str], list[list[str]]], argv: list[str]) -> None:
+    done = subprocess.run([*gate[0], *argv], capture_output=True, text=True, timeout=20, check=False)
+    assert (done.stdout, gate[1]) == (f"real {' '.join(argv)}".rstrip() + "\n", [])
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"[", b'["db", "reset"]', b'{"dags": "trigger"}', b'["dags", "trigger", 3]', b"[" * 200_000],
+    ids=["nothing", "half", "another command", "no list", "no text", "too long"],
+)  # fmt: skip
+def test_a_gate_takes_nothing_else(gate: tuple[list[str], list[list[str]]], said: bytes) -> None:
+    with socket.socket(socket.AF_UNIX) as caller:
+        caller.connect(str(Path(gate[0][0]).parent / "gate"))
+        try:
+            caller.sendall(said)
+            caller.shutdown(socket.SHUT_WR)
+            answer = caller.recv(100)
+        except OSError:
+            answer = b""
+    assert (answer, gate[1]) == (b"", [])
+    # And it goes on.
+    assert (
+        subprocess.run([*gate[0], "dags", "pause", "x"], capture_output=True, timeout=20, check=False).returncode == 3
+    )
