@@ -140,7 +140,7 @@ made = 0
 try:
     while made < 100:
         if os.fork() == 0:
-            time.sleep(4)
+            time.sleep(1)
             os._exit(0)
         made += 1
 except OSError as error:
