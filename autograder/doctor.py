@@ -17,6 +17,7 @@ from autograder.airflow_local.session import ROOM_MB, Session, free_port
 from autograder.console import err, out
 from autograder.errors import CourseError
 from autograder.paths import STATE
+from autograder.sandbox import available
 
 PYTHONS = ((3, 11), (3, 12), (3, 13))
 
@@ -37,6 +38,10 @@ def examine() -> bool:
         except CourseError as error:
             well = False
             err.print(f"[red]✗ PROBLEM[/]  {name}: {error}")
+    if why := available():
+        out.print(f"[yellow]○ NOTE[/]     sandbox: {why}. Only ./course grade needs one.")
+    else:
+        out.print("[green]✓ OK[/]       sandbox: a class can be graded in one")
     return well
 
 

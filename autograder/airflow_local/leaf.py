@@ -48,7 +48,7 @@ def _call(name: str, *arguments: object) -> None:
 
 
 def described(path: str) -> dict[str, Any]:
-    """Read the description of a sandbox: `pid`, `started`, `uid`, `gid`, `limits`, `environment`, `hidden`."""
+    """Read the description of a sandbox: `pid`, `started`, `uid`, `gid`, `limits`, `ours`, `environment`, `folder`."""
     found: dict[str, Any] = json.loads(Path(path).read_bytes())
     return found
 
@@ -152,6 +152,8 @@ def enter_here(path: str) -> None:
 def guard(path: str) -> None:
     """From now on, let each child that this process and its trusted children fork enter the sandbox, or end."""
     sandbox = described(path)
+    for name, limit in sandbox["ours"].items():
+        resource.setrlimit(getattr(resource, name), (limit, max(limit, sandbox["limits"].get(name, 0))))
     sandbox["environment"] |= json.loads(os.environ.get(ADDED, "{}"))
     ours = frozenset(os.environ)
 

@@ -49,6 +49,9 @@ host all all {CONFINED_ADDRESS}/32 reject
 """
 """Lines of pg_hba.conf, before its own: from a sandbox, another user's password is of no use."""
 
+MOST_MEMORY = 4 * 2**30
+"""Bytes that one process of Postgres may address: a query that asks for more fails, rather than the machine."""
+
 TEMP_FILES = "512MB"
 """What the queries of a sandbox's user may write beside its tables."""
 
@@ -286,6 +289,8 @@ def _run(session: Session, data: Path, passwords: dict[str, str], settings: Sequ
         postgres = Postgres(free_port(), passwords)
         argv = [str(_program("postgres")), "-D", str(data), "-p", str(postgres.port)]
         argv += [part for setting in settings for part in ("-c", f"{setting}=on")]
+        if sys.platform == "linux":
+            argv = ["sh", "-c", f'ulimit -v {MOST_MEMORY // 1024} && exec "$0" "$@"', *argv]
         process = session.start("postgres", _as_ordinary_user(argv))
 
         def ready(pid_file: Path = data / "postmaster.pid") -> bool:

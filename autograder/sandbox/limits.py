@@ -1,12 +1,15 @@
 """What a submission may use.
 
-Contract: `Limits.each` is what the kernel holds each process of a sandbox to. The rest is for all of them together,
-and is watched from outside (`watch`).
+Contract: `Limits.each` is what the kernel holds each process of a sandbox to, and `Limits.ours` each of our processes
+that listens to one. The rest is for all of them together, and is watched from outside.
 """
 
 from dataclasses import dataclass
 
 MIB = 2**20
+
+OURS_MB = 4096
+"""What one of our processes may address, MiB: Airflow's address 2,000."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,10 @@ class Limits:
     database_mb: int = 1024
     logs_mb: int = 256
     seconds: float = 900.0
+
+    def ours(self) -> dict[str, int]:
+        """Return the limits of a process of ours, which a student's may ask to take in more and more."""
+        return {"RLIMIT_AS": OURS_MB * MIB, "RLIMIT_FSIZE": self.file_mb * MIB}
 
     def each(self) -> dict[str, int]:
         """Return the limits of each process, by the names that `resource` has for them."""

@@ -155,6 +155,7 @@ class Namespaces:
         description.write_text(
             json.dumps({
                 "pid": pid, "started": leaf.started(pid), "uid": INSIDE, "gid": INSIDE, "limits": limits.each(),
+                "ours": limits.ours(),
                 "environment": dict(environment), "folder": str(project),
             })
         )  # fmt: skip

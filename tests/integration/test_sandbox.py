@@ -1,5 +1,6 @@
 """A sandbox by itself: what is ended, what is read of it, and that nothing runs outside when it cannot be entered."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -212,6 +213,30 @@ def test_an_endless_loop_uses_up_its_seconds(session: Session, project: Path) ->
         code, _ = run(opened(sandbox, session, project), project, "while True: pass")
         assert code in (-signal.SIGXCPU, -signal.SIGKILL)
         assert time.monotonic() - began < 15
+
+
+SPIN = "import os, time\n{forks}\nuntil = time.monotonic() + 4\nwhile time.monotonic() < until: pass"
+
+
+@pytest.mark.parametrize(("forks", "demoted"), [(4, True), (0, False)])
+def test_who_keeps_many_processes_busy_gets_what_others_leave(
+    session: Session, project: Path, forks: int, demoted: bool
+) -> None:
+    with Sandbox(Limits()) as sandbox:
+        inside = opened(sandbox, session, project)
+        program = SPIN.format(forks="\n".join(["os.fork()"] * forks))
+        process = inside.popen([sys.executable, "-c", program], cwd=project)
+        policies: set[int] = set()
+        while process.poll() is None:
+            for pid in members([inside.pid]):
+                with contextlib.suppress(OSError):
+                    policies.add(os.sched_getscheduler(pid))
+            time.sleep(0.1)
+        assert (os.SCHED_IDLE in policies) is demoted
+        # Its processes cannot undo it.
+        undo = "import os; os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0));"
+        undo += "os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))"
+        assert "PermissionError" in run(inside, project, undo)[1]
 
 
 def test_sleeping_for_ever_comes_to_an_end(session: Session, project: Path) -> None:
