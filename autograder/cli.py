@@ -213,6 +213,51 @@ def judge(
 
 
 @app.command()
+def grade(
+    submissions: Annotated[
+        Path, typer.Option(help="A folder with what each student handed in: a folder, a clone, a notebook, an archive.")
+    ] = ROOT / "submitted",
+    into: Annotated[Path, typer.Option(help="The class folder, for the gradebook, records and grades.csv.")] = ROOT,
+    jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="How many at once; as many as cores.")] = None,
+    limit: Annotated[float, typer.Option(min=1, help="Seconds that one submission may take.")] = 900,
+    unsafe: Annotated[
+        bool, typer.Option("--unsafe", help="Run what students wrote in your account, without a sandbox.")
+    ] = False,
+    json_file: Json = None,
+) -> None:
+    """Grade a class: run each submission in a sandbox, and write points into nbgrader's gradebook."""
+    from autograder.grading.class_run import grade_class
+    from autograder.grading.observers import RealObserver
+    from autograder.grading.telling import Telling
+    from autograder.sandbox import available, forget_environment
+
+    if not unsafe and (why := available()):
+        raise CourseError(
+            f"There can be no sandbox here: {why}",
+            todo="Or give --unsafe: then what students wrote runs in your account, and can read and change what you "
+            "can: your files, the gradebook, other students' work.",
+        )
+    forget_environment()
+    with Telling() as telling:
+        records = grade_class(
+            submissions, into, RealObserver(not unsafe, limit), jobs=jobs or os.cpu_count() or 1,
+            told=telling.told, tick=telling.tick,
+        )  # fmt: skip
+    _write_json(json_file, records)
+    tiers = list(records[0]["tiers"])
+    rows = [
+        [one["student"], one["outcome"].replace("_", " "),
+         *("" if one["score"] is None else f"{one['tiers'][tier]['earned']:g}" for tier in tiers),
+         "" if one["score"] is None else f"{one['score']:g}"]
+        for one in records
+    ]  # fmt: skip
+    table("Grades", ["student", "outcome", *tiers, "total"], rows)
+    out.print(f"In {into}: gradebook.db, grades.csv, graded/.", markup=False, soft_wrap=True)
+    if any(one["outcome"] == "grader_fault" for one in records):
+        raise typer.Exit(2)
+
+
+@app.command()
 def check(
     name: Annotated[str | None, typer.Argument(help="A check, such as minimum.dag-loads, or a tier.")] = None,
     folder: Annotated[Path, typer.Option(help="The submission: a notebook, or a folder with dags/.")] = Path(),

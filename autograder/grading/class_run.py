@@ -1,0 +1,238 @@
+"""Grade a class: `course grade`.
+
+Contract: `grade_class` brings every submission to a record, points and comments into the gradebook, and the sheets.
+What is on disk, whole and of this very work, is done; so a run that was killed goes on where it stopped, and one
+after a change of points starts nothing. No student's work stops another's, and no fault of ours becomes a grade.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autograder.airflow_local.session import Session
+from autograder.checks.feedback import NOTEBOOK, OUTCOMES, render
+from autograder.checks.verdict import Verdict
+from autograder.errors import CourseError
+from autograder.grading import gradebook, records, workers
+from autograder.grading.observers import GRACE_S, Observer
+from autograder.grading.realign import Notebook, grade_id, read_notebook
+from autograder.grading.records import ClassFolder, Record, Seen, Work
+from autograder.grading.sheets import sheets
+from autograder.grading.submissions import HandedIn, handed_in, lay_out
+from autograder.manifest import Course, load
+from autograder.paths import RELEASE
+
+TRIES = 2
+"""How often a submission is observed before a fault of ours is reported."""
+
+LAID_OUT = "submissions"
+
+
+def _silent(record: Record, left: int) -> None:
+    """Tell nothing."""
+
+
+@dataclass
+class ClassRun:
+    """One run over a class.
+
+    Parameters
+    ----------
+    folder
+        The class folder.
+    course
+        The manifest.
+    release
+        The release notebook, with the manifest's points.
+    observer
+        How submissions are observed.
+    jobs
+        How many at once.
+    told
+        Takes each record when it is made, and how many are still to come.
+    tick
+        Called now and then while submissions are observed.
+    """
+
+    folder: ClassFolder
+    course: Course
+    release: Notebook
+    observer: Observer
+    jobs: int
+    told: Callable[[Record, int], None]
+    tick: Callable[[], None]
+    made: dict[str, Record] = field(default_factory=dict)
+    tries: dict[str, int] = field(default_factory=dict)
+
+    def run(self, submissions: Path) -> list[Record]:
+        """Grade what is in a folder of submissions; return the records, by student."""
+        given = handed_in(submissions, self.course.assignment)
+        with self.folder.locked(), Session.open() as session:
+            records.sweep(self.folder.path)
+            stamp = self.observer.stamp()
+            place = session.folder / LAID_OUT
+            works = {one.student: self._laid_out(one, place, stamp) for one in given}
+            waiting: list[Work] = []
+            for work in works.values():
+                seen = work.problem or self.folder.seen(work.student, work.digest)
+                if seen is None or not self._settled(work, seen):
+                    waiting.append(work)
+            left = len(waiting)
+            for work in works.values():
+                if work not in waiting:
+                    self.told(self.made[work.student], left)
+            for work, seen in self._observed(waiting, session):
+                left -= 1
+                self._keep(work, self._record(work, seen))
+                self.told(self.made[work.student], left)
+            self._publish(works)
+        return [self.made[student] for student in sorted(self.made)]
+
+    def _laid_out(self, one: HandedIn, place: Path, stamp: str) -> Work:
+        work = Work(one.student, "", one.submitted, list(one.notes))
+        try:
+            found = lay_out(one, place / one.student, self.release, self.course.assignment)
+        except CourseError as error:
+            outcome: records.Outcome = "student_error" if error.exit_code == 1 else "grader_fault"
+            work.problem = Seen(outcome, " ".join(filter(None, [error.what, error.todo])))
+        except Exception as error:  # one student's work must not stop the others
+            work.problem = Seen("grader_fault", f"It could not be laid out: {type(error).__name__}: {error}.")
+        else:
+            work.project, work.notebook, work.notes = found.project, found.notebook, found.notes
+            work.digest = records.name_of(stamp, one.student, found.project)
+        return work
+
+    def _settled(self, work: Work, seen: Seen) -> bool:
+        """Make the record of what is known already; return whether that is all there is to do."""
+        record = self._record(work, seen)
+        if record["outcome"] == "grader_fault" and work.project:
+            self._forget(work)
+            return False
+        self._keep(work, record)
+        return True
+
+    def _record(self, work: Work, seen: Seen) -> Record:
+        return records.make(work, seen, self.course, self.course.assignment)
+
+    def _keep(self, work: Work, record: Record) -> None:
+        self.made[work.student] = record
+        records.write(self.folder.record_file(work.student), json.dumps(record, indent=1) + "\n")
+
+    def _forget(self, work: Work) -> None:
+        assert work.project  # noqa: S101 - it was observed
+        self.folder.evidence_file(work.digest).unlink(missing_ok=True)
+        self.observer.forget(work.project, work.student)
+
+    def _observed(self, waiting: Sequence[Work], session: Session) -> Iterator[tuple[Work, Seen]]:
+        by_student = {work.student: work for work in waiting}
+        jobs = [
+            workers.Job(work.student, work.project, self.folder.evidence_file(work.digest))
+            for work in waiting
+            if work.project
+        ]
+        if not jobs:
+            return
+        with self.observer.opened(session) as observe:
+            for told in workers.observe_all(
+                jobs, observe, records.write, workers=self.jobs, limit_s=self.observer.limit_s + GRACE_S,
+                again=lambda told: self._again(by_student[told.job.student], told), tick=self.tick,
+            ):  # fmt: skip
+                work = by_student[told.job.student]
+                yield work, self._seen(work, told, session)
+
+    def _again(self, work: Work, told: workers.Told) -> bool:
+        """Return whether a submission is to be observed again, because of a fault of ours."""
+        self.tries[work.student] = self.tries.get(work.student, 0) + 1
+        fault = told.outcome == "grader_fault"
+        if told.outcome == "graded":
+            seen = self.folder.seen(work.student, work.digest)
+            fault = not seen or self._record(work, seen)["outcome"] == "grader_fault"
+        if not fault or self.tries[work.student] >= TRIES:
+            return False
+        self._forget(work)
+        return True
+
+    def _seen(self, work: Work, told: workers.Told, session: Session) -> Seen:
+        if told.outcome == "graded" and (seen := self.folder.seen(work.student, work.digest)):
+            return seen
+        if told.outcome not in ("graded", "grader_fault"):
+            return Seen(told.outcome, told.reason)  # type: ignore[arg-type] # as Ended has it
+        log = self.folder.log_file(work.student)
+        records.write(log, f"{told.log}\nThe logs of the session: {session.logs}\n")
+        return Seen(
+            "grader_fault",
+            f"The grader failed, {TRIES} times: {told.reason or 'its evidence could not be read.'} That is no fault of "
+            f"the student's, and no points are given. See {log}; run ./course grade again.",
+        )
+
+    def _publish(self, works: dict[str, Work]) -> None:
+        """Write the gradebook, the notebooks that formgrader shows, and the sheets."""
+        for student, work in works.items():
+            name = self.course.assignment
+            path = self.folder.path / "autograded" / student / name / f"{name}.ipynb"
+            records.write(path, json.dumps(self._shown(work, self.made[student]), indent=1))
+        with gradebook.opened(self.folder.path, self.course, self.release) as book:
+            book.describe_assignment()
+            book.write([self.made[student] for student in sorted(works)])
+        for name, text in sheets(self.folder.records(), self.course).items():
+            records.write(self.folder.path / name, text)
+
+    def _shown(self, work: Work, record: Record) -> Notebook:
+        """Return a student's notebook with the verdicts under its grade cells."""
+        told = {one["id"]: one for one in record["checks"]}
+        said = {}
+        for check in self.course.checks:
+            if fields := told.get(check.id):
+                said[check.grade_id] = render(Verdict(**fields), check, NOTEBOOK)
+            else:
+                said[check.grade_id] = f"{OUTCOMES['could_not_check']} · {check.id}\n{record['reason']}"
+        cells = []
+        for cell in (work.notebook or self.release)["cells"]:
+            text = said.get(grade_id(cell) or "")
+            output = [{"name": "stdout", "output_type": "stream", "text": f"{text}\n"}]
+            cells.append(cell | {"outputs": output} if text else cell)
+        return (work.notebook or self.release) | {"cells": cells}
+
+
+def grade_class(
+    submissions: Path,
+    into: Path,
+    observer: Observer,
+    *,
+    jobs: int,
+    course: Course | None = None,
+    release: Path | None = None,
+    told: Callable[[Record, int], None] = _silent,
+    tick: Callable[[], None] = lambda: None,
+) -> list[Record]:
+    """Grade a class.
+
+    Parameters
+    ----------
+    submissions
+        A folder with what each student handed in.
+    into
+        The class folder, for records, gradebook and sheets.
+    observer
+        How submissions are observed.
+    jobs
+        How many at once.
+    course
+        The manifest; the clone's when not given.
+    release
+        The release notebook; the clone's when not given.
+    told
+        Takes each record when it is made, and how many are still to be observed.
+    tick
+        Called now and then while submissions are observed.
+
+    Raises
+    ------
+    CourseError
+        When there is nothing to grade, this class is being graded already, or the class folder cannot be written.
+    """
+    course = course or load()
+    path = release or RELEASE / course.assignment / f"{course.assignment}.ipynb"
+    pointed = gradebook.with_points(read_notebook(path)[0], course)
+    return ClassRun(ClassFolder(into.resolve()), course, pointed, observer, jobs, told, tick).run(submissions.resolve())

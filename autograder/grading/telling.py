@@ -1,0 +1,73 @@
+"""What `course grade` shows while it works: a line for each student, and the time left.
+
+Contract: on a terminal a bar stands under the lines; elsewhere there are lines only.
+"""
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from autograder.console import err
+from autograder.grading.records import Record
+
+OUTCOMES = {
+    "graded": "[green]✓[/] graded",
+    "student_error": "[red]✗[/] student error",
+    "timeout": "[red]✗[/] timeout",
+    "out_of_memory": "[red]✗[/] out of memory",
+    "tampered": "[red]✗[/] tampered",
+    "grader_fault": "[yellow]![/] grader fault",
+}
+
+
+class Telling:
+    """Progress of a class run; a context. Its bar is drawn by `tick` alone: workers are forked, and want no threads."""
+
+    def __init__(self) -> None:
+        self._bar = Progress(
+            TextColumn("observing"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"),
+            console=err, auto_refresh=False, disable=not err.is_terminal, transient=True,
+        )  # fmt: skip
+        self._task = self._bar.add_task("observing", total=None, left="")
+        self._begun: float | None = None
+        self._total = 0
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: tuple[type[BaseException], BaseException, TracebackType]) -> None:
+        """Take the bar away."""
+        self._bar.stop()
+
+    def told(self, record: Record, left: int) -> None:
+        """Show one student's record; `left` are still to be observed."""
+        if self._begun is None:
+            self._begun, self._total = time.monotonic(), left
+        total = max(self._total, left + 1) if left else self._total
+        done = total - left
+        spent = time.monotonic() - self._begun
+        remaining = f"about {spent / done * left / 60:.0f} min left" if done and left and spent > 1 else ""
+        self._bar.update(self._task, total=total or None, completed=done, left=remaining)
+        err.print(line(record) + (f" [dim]({left} to go)[/]" if left and not err.is_terminal else ""), soft_wrap=True)
+        self._bar.refresh()
+
+    def tick(self) -> None:
+        """Draw the bar again."""
+        self._bar.refresh()
+
+
+def line(record: Record) -> str:
+    """Return one student's line, as rich's markup."""
+    parts = [f"{OUTCOMES[record['outcome']]}  {escape(record['student'])}"]
+    if record["score"] is not None:
+        parts.append(f"{record['score']:g} of {record['max_score']:g}")
+    if record["reason"]:
+        parts.append(escape(record["reason"]))
+    if record["notes"]:
+        parts.append(f"{len(record['notes'])} repaired: {escape(' '.join(record['notes']))}")
+    return "  ".join(parts)

@@ -1,0 +1,186 @@
+"""What a student handed in, copied to a folder of ours: files, folders and archives, without trusting any of it.
+
+Contract: `unpack` writes ordinary files only, all of them within the folder that it is given, and no more than
+`LARGEST_TOTAL` bytes in `MOST_FILES` files. An archive in an archive is unpacked, too. What is left out (links,
+devices, names that lead outside) is told in a note. What cannot be taken in at all is raised as a
+`CourseError` for the student.
+"""
+
+import os
+import re
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from autograder.errors import CourseError
+
+LARGEST_TOTAL = 100_000_000
+"""Bytes of all that one student hands in, unpacked."""
+
+MOST_FILES = 5_000
+DEEPEST = 3
+"""Archives within each other."""
+
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+LEFT = {"__MACOSX", ".DS_Store", ".git", ".venv", "venv", "node_modules", "__pycache__", ".ipynb_checkpoints",
+        ".course", ".mypy_cache", ".pytest_cache", ".ruff_cache", "dbt_packages", "logs", "airflow.db"}  # fmt: skip
+"""Names of what tools leave: not part of the work, and not worth a note."""
+
+_BLOCK = 1 << 20
+_BROKEN = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    EOFError,
+    OSError,
+    RuntimeError,
+    NotImplementedError,
+    ValueError,
+)
+_AGAIN = "Ask for it again, as the notebook alone or as a zip of the project."
+
+
+@dataclass
+class _Room:
+    """What may still be written."""
+
+    into: Path
+    left: int = field(default_factory=lambda: LARGEST_TOTAL)
+    files: int = field(default_factory=lambda: MOST_FILES)
+    notes: list[str] = field(default_factory=list)
+
+    def write(self, name: str, source: IO[bytes]) -> Path:
+        """Write one file, unless it is too much."""
+        self.files -= 1
+        if self.files < 0:
+            raise _too_much(f"It has more than {MOST_FILES} files.")
+        path = self.into / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as target:
+            while block := source.read(_BLOCK):
+                self.left -= len(block)
+                if self.left < 0:
+                    raise _too_much(f"It is larger than {LARGEST_TOTAL // 1_000_000} MB.")
+                target.write(block)
+        return path
+
+
+def unpack(handed_in: Path, into: Path) -> list[str]:
+    """Copy a file, a folder or an archive into an empty folder.
+
+    Parameters
+    ----------
+    handed_in
+        What the student handed in.
+    into
+        An empty or new folder; an archive's content stands directly in it.
+
+    Returns
+    -------
+    list of str
+        What was left out or unpacked, a line each.
+
+    Raises
+    ------
+    CourseError
+        When it is too large, an archive is broken, or it cannot be read; the exit code is that of the student's work.
+    """
+    into.mkdir(parents=True, exist_ok=True)
+    room = _Room(into)
+    try:
+        if handed_in.is_dir():
+            _copy_folder(handed_in, room)
+        elif is_archive(handed_in):
+            _extract(handed_in, "", room)
+        else:
+            with handed_in.open("rb") as source:
+                room.write(handed_in.name, source)
+        for _ in range(DEEPEST):
+            inner = [path for path in sorted(into.rglob("*")) if path.is_file() and is_archive(path)]
+            for path in inner:
+                room.notes.append(f"{path.relative_to(into)} was unpacked.")
+                folder = path.relative_to(into).parent.as_posix()
+                archive = path.rename(path.with_name(f".{path.name}.unpacked"))
+                _extract(archive, "" if folder == "." else f"{folder}/", room)
+                archive.unlink()
+    except OSError as error:
+        raise CourseError(
+            f"It cannot be read: {error.strerror}.", where=handed_in.name, todo=_AGAIN, exit_code=1
+        ) from error
+    return room.notes
+
+
+def is_archive(path: Path) -> bool:
+    """Return whether a file's name is an archive's."""
+    return path.name.lower().endswith(ARCHIVES)
+
+
+def _copy_folder(folder: Path, room: _Room) -> None:
+    for here, folders, files in os.walk(folder, followlinks=False):
+        relative = Path(here).relative_to(folder)
+        linked = [name for name in folders if Path(here, name).is_symlink()]
+        folders[:] = sorted(name for name in folders if name not in LEFT and name not in linked)
+        for name in sorted([*files, *linked]):
+            path = Path(here, name)
+            if name in LEFT:
+                continue
+            # Opened as what it is now: a pipe must not hold us up, nor a link be followed.
+            try:
+                handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            except OSError:
+                room.notes.append(f"{relative / name} was left out: it is a link, or cannot be read.")
+                continue
+            with open(handle, "rb") as source:  # noqa: PTH123 - a descriptor
+                if stat.S_ISREG(os.fstat(handle).st_mode):
+                    room.write(str(relative / name), source)
+                else:
+                    room.notes.append(f"{relative / name} was left out: it is no ordinary file.")
+
+
+def _extract(archive: Path, prefix: str, room: _Room) -> None:
+    try:
+        for name, ordinary, opened in _members(archive):
+            clean = PurePosixPath(name.replace("\\", "/"))
+            if any(part in LEFT for part in clean.parts):
+                continue
+            outside = clean.is_absolute() or ".." in clean.parts or re.match(r"[A-Za-z]:", name) or "\0" in name
+            if outside or not clean.parts:
+                room.notes.append(f"{name!r} in the archive was left out: it leads outside the archive.")
+            elif not ordinary:
+                room.notes.append(f"{name} in the archive was left out: it is a link, or no ordinary file.")
+            else:
+                with opened() as source:
+                    room.write(f"{prefix}{clean}", source)
+    except CourseError:
+        raise
+    except _BROKEN as error:
+        name = archive.name.removeprefix(".").removesuffix(".unpacked")
+        raise CourseError(
+            f"The archive cannot be unpacked: {error or type(error).__name__}.", where=name, todo=_AGAIN, exit_code=1
+        ) from error
+
+
+def _members(archive: Path) -> Iterator[tuple[str, bool, Callable[[], AbstractContextManager[IO[bytes]]]]]:
+    if archive.name.lower().removesuffix(".unpacked").endswith(".zip"):
+        with zipfile.ZipFile(archive) as zipped:
+            for one in zipped.infolist():
+                kind = stat.S_IFMT(one.external_attr >> 16)
+                if not one.is_dir():
+                    yield one.filename, kind in (0, stat.S_IFREG), lambda one=one: zipped.open(one)  # type: ignore[misc]
+    else:
+        with tarfile.open(archive) as tarred:
+            for member in tarred:
+                if not member.isdir():
+                    yield member.name, member.isreg(), lambda member=member: tarred.extractfile(member)  # type: ignore[misc]
+
+
+def _too_much(what: str) -> CourseError:
+    return CourseError(
+        what, todo="Ask for the notebook alone, or a project without data, packages and logs.", exit_code=1
+    )
