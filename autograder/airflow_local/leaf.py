@@ -1,10 +1,10 @@
 """Enter a sandbox: what a process does between being ours and running a student's code.
 
 Contract: trusted processes stay outside, with their memory, connections and credentials. `guard` makes each child that
-one of them forks enter the sandbox before anything else runs in it (`TRUSTED_FORKS` excepted), or end: Airflow's DAG
-files and tasks are run by such children. `python -I -S leaf.py DESCRIPTION ARG…` enters and becomes a program. Whoever
-has entered is a process of the sandbox's namespaces, without privileges, limited, and has no descriptor of ours but
-its streams; a process that stays outside in its place passes on signals and how it ended. Only the standard library.
+one of them forks enter the sandbox before anything else runs in it (a scheduler's workers excepted), or end: Airflow's
+DAG files and tasks are run by such children. `python -I -S leaf.py DESCRIPTION ARG…` enters and becomes a program. One
+that has entered is a process of the sandbox's namespaces, without privileges, limited, and has no descriptor of ours
+but its streams; a process that stays outside in its place passes on signals and how it ended.
 """
 
 import ctypes
@@ -34,8 +34,8 @@ REFUSED = 97
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
              signal.SIGCONT, signal.SIGTSTP, signal.SIGWINCH)  # fmt: skip
 
-TRUSTED_FORKS = (os.path.join("multiprocessing", "popen_fork.py"),)  # noqa: PTH118 - the end of a path
-"""Files whose forks stay outside: LocalExecutor's workers, which supervise tasks and run none."""
+WORKERS_FORK = os.path.join("multiprocessing", "popen_fork.py")  # noqa: PTH118 - the end of a path
+"""The file that forks LocalExecutor's workers, which supervise tasks and run none."""
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _entered = False
@@ -149,8 +149,16 @@ def enter_here(path: str) -> None:
     settle(sandbox, ours)
 
 
-def guard(path: str) -> None:
-    """From now on, let each child that this process and its trusted children fork enter the sandbox, or end."""
+def guard(path: str, *, workers: bool) -> None:
+    """From now on, let each child that this process and its workers fork enter the sandbox, or end.
+
+    Parameters
+    ----------
+    path
+        The sandbox's description.
+    workers
+        Whether what multiprocessing forks is a worker, as a scheduler's are.
+    """
     sandbox = described(path)
     for name, limit in sandbox["ours"].items():
         resource.setrlimit(getattr(resource, name), (limit, max(limit, sandbox["limits"].get(name, 0))))
@@ -162,7 +170,7 @@ def guard(path: str) -> None:
             return
         try:
             frame = sys._getframe(1)  # the one that forked
-            if frame.f_code.co_filename.endswith(TRUSTED_FORKS):
+            if workers and frame.f_code.co_filename.endswith(WORKERS_FORK):
                 return
             _become_leaf(sandbox, ours, frame.f_locals.values())
         except BaseException as error:

@@ -53,6 +53,13 @@ GRADED = {
     # Files do not change: the DAG processor reads them once, and then has time for callbacks.
     "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "3600",
     "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
+    # Airflow's own, but no id leads out of the folder of logs: what is stored of a DAG may be anything.
+    "AIRFLOW__LOGGING__LOG_FILENAME_TEMPLATE": (
+        "dag_id={{ ti.dag_id|replace('/', '_') }}/run_id={{ ti.run_id|replace('/', '_') }}"
+        "/task_id={{ ti.task_id|replace('/', '_') }}"
+        "/{% if ti.map_index >= 0 %}map_index={{ ti.map_index }}/{% endif %}"
+        "attempt={{ try_number|default(ti.try_number) }}.log"
+    ),
 }
 """Airflow's settings where a submission is judged."""
 

@@ -383,7 +383,7 @@ def main(program: str, path: str) -> int:
         leaf.enter_here(sandbox)
         listener, clients, environment = listen(sys.argv[1]), {}, dict(os.environ)
     if sandbox:
-        leaf.guard(sandbox)
+        leaf.guard(sandbox, workers=sys.argv[:2] == ["airflow", "scheduler"])
     try:
         ended.append(run())
     except SystemExit as ending:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from autograder.airflow_local import local
 from autograder.airflow_local.local import Shared
 from autograder.airflow_local.session import Session
 from autograder.errors import CourseError
@@ -71,6 +72,22 @@ def test_a_description_is_not_believed(shared: Shared, tmp_path: Path, name: str
 def test_pipes_do_not_hold_the_observer_up(shared: Shared, tmp_path: Path) -> None:
     seen = observe(shared, tmp_path, "leaves_pipes", "parse", "january")
     assert [run["state"] for run in seen["january"]["runs"]] == ["success"]
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_no_task_id_leads_out_of_the_logs(
+    shared: Shared, tmp_path: Path, held: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = Path("/tmp/course-escaped")  # as the DAG file has it
+    shutil.rmtree(outside, ignore_errors=True)
+    if not held:  # the control: Airflow as it is
+        monkeypatch.delitem(local.GRADED, "AIRFLOW__LOGGING__LOG_FILENAME_TEMPLATE")
+    try:
+        seen = observe(shared, tmp_path, "writes_outside_the_logs", "parse", "january")
+        assert [run["state"] for run in seen["january"]["runs"]] == ["success"]
+        assert outside.exists() is not held
+    finally:
+        shutil.rmtree(outside, ignore_errors=True)
 
 
 @pytest.mark.parametrize(

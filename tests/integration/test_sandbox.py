@@ -288,11 +288,11 @@ def test_a_project_that_does_not_fit_is_refused(session: Session, project: Path)
 GUARDED = """
 import os, sys
 from autograder.airflow_local import leaf
-leaf.guard(sys.argv[1])
-if sys.argv[2] == "trusted":
+leaf.guard(sys.argv[1], workers=sys.argv[2] == "workers")
+if sys.argv[2] in ("workers", "no workers"):
     import multiprocessing
     fork = multiprocessing.get_context("fork")
-    one = fork.Process(target=lambda: print("ran outside", os.getpid() > 100, flush=True))
+    one = fork.Process(target=lambda: os.write(1, b"parent %d\\n" % os.getppid()))
     one.start(); one.join()
     sys.exit(one.exitcode)
 if sys.argv[2] == "own hook":
@@ -318,7 +318,9 @@ def test_what_forks_enters(session: Session, project: Path) -> None:
         assert guarded(description, "plain") == "child ended with 0\n"
         # What a hook of somebody else's sees is inside already: no parent is there.
         assert guarded(description, "own hook") == "hook in 0\nchild ended with 0\n"
-        assert "ran outside True" in guarded(description, "trusted")
+        assert guarded(description, "workers").startswith("parent ")
+        assert guarded(description, "workers") != "parent 0\n"  # it is outside
+        assert guarded(description, "no workers") == ""  # inside, where its output leads nowhere
 
 
 def test_what_cannot_enter_does_not_run(session: Session, project: Path) -> None:
