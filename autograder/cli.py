@@ -333,13 +333,14 @@ def bench(
     json_file: Json = None,
     repeats: Annotated[int, typer.Option(min=1, help="How often each side is measured.")] = 3,
     chapter: Annotated[list[str] | None, typer.Option(help="For notebooks: which; all by default.")] = None,
+    submissions: Annotated[int, typer.Option(min=1, help="For class: how many.")] = 20,
 ) -> None:
     """Measure how fast the course's Airflow is, beside Airflow as it comes."""
     from benchmarks import NAMES
     from benchmarks import run as measure
 
     names = NAMES if name == "all" else [name]
-    result = measure(names, repeats, lambda line: err.print(line, markup=False), chapter or ())
+    result = measure(names, repeats, lambda line: err.print(line, markup=False), chapter or (), submissions)
     _write_json(json_file, [one.as_json() for one in result.figures])
     result.show()
 

@@ -15,7 +15,7 @@ from functools import partial
 from autograder.airflow_local.local import MONTHS
 from autograder.errors import CourseError
 from autograder.paths import ROOT
-from benchmarks import coursework, pipeline
+from benchmarks import class_grading, coursework, pipeline
 from benchmarks.figures import Figure, Sample, alternate, figures, stages, tables
 from benchmarks.plain import dbt_variables
 from benchmarks.sides import DAG_ID, Ground, Ours, Side, Stock, call
@@ -24,7 +24,8 @@ from benchmarks.usage import Peak, cpu
 CLI = ("cli", "cli-dags-list", "cli-backfill-dry-run", "cli-dbt-run")
 """`cli` is the three commands one after another."""
 
-NAMES = (*pipeline.NAMES, "cli", "limit", "footprint", "observe", "notebooks")
+NAMES = (*pipeline.NAMES, "cli", "limit", "footprint", "observe", "notebooks", "class", "class-sandbox", "class-size",
+         "class-memory")  # fmt: skip
 """What can be asked for."""
 
 IDLE_FOR = 20.0
@@ -46,7 +47,13 @@ class Result:
         tables(self.figures, self.stages)
 
 
-def run(names: Collection[str], repeats: int, told: Callable[[str], None], chapters: Sequence[str] = ()) -> Result:
+def run(
+    names: Collection[str],
+    repeats: int,
+    told: Callable[[str], None],
+    chapters: Sequence[str] = (),
+    submissions: int = 20,
+) -> Result:
     """Make these benchmarks.
 
     Parameters
@@ -59,6 +66,8 @@ def run(names: Collection[str], repeats: int, told: Callable[[str], None], chapt
         Takes a line of progress.
     chapters
         Of `notebooks`, which; all when empty.
+    submissions
+        Of `class`, how many.
 
     Raises
     ------
@@ -94,6 +103,26 @@ def run(names: Collection[str], repeats: int, told: Callable[[str], None], chapt
         "observe": coursework.observe,
         "notebooks": partial(coursework.notebooks, chapters),
     }
+    if "class" in names:
+        told("class:")
+        left, right = alternate(
+            partial(class_grading.stock, submissions), partial(class_grading.ours, submissions), repeats, told
+        )
+        result.figures += figures(left, right, ["class"])
+        result.stages["class"] = {"stock": stages(left), "ours": stages(right)}
+    if "class-sandbox" in names:
+        told("class-sandbox:")
+        left, right = alternate(
+            partial(class_grading.ours, 1, "--unsafe", name="class-sandbox"),
+            partial(class_grading.ours, 1, name="class-sandbox"),
+            repeats,
+            told,
+        )
+        result.figures += figures(left, right, ["class-sandbox"])
+    single = {"class-size": class_grading.flat, "class-memory": class_grading.memory}
+    for name in [name for name in single if name in names]:
+        told(f"{name}:")
+        result.figures.append(single[name]())
     for name in [name for name in work if name in names]:
         told(f"{name}:")
         left, right = alternate(partial(work[name], warm=False), partial(work[name], warm=True), repeats, told)

@@ -19,8 +19,12 @@ FLOORS = {
     "boot": 15.0,
     "limit": 1 / 2.5,
     "notebooks": 5.0,
+    "class": 12.0,
+    "class-sandbox": 1 / 1.1,
+    "class-size": 1 / 1.1,
 }
-"""The least ratio that the course promises; of `limit`, that Airflow costs no more than 2.5 times the bare work."""
+"""The least ratio that the course promises; of `limit`, that Airflow costs no more than 2.5 times the bare work; of
+`class-sandbox` and `class-size`, that a sandbox, or a class of 200 beside one of 10, costs at most a tenth more."""
 
 
 @dataclass(frozen=True)

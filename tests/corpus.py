@@ -19,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from autograder.grading.realign import Notebook, read_notebook, solutions, target
 from autograder.observe.project import IGNORED, write_project, written_files
 from autograder.paths import ASSIGNMENT, DBT_PROJECT, RELEASE, ROOT, SOURCE
 
@@ -70,6 +71,20 @@ class Submission:
         own = _read(self.path) if self.path.is_dir() else {DAG_FILE: self.path.read_bytes()}
         inherited = {path: text for path, text in REFERENCE.files().items() if path.endswith(".md")}
         return {**inherited, **_read(FOLDER / "alternates" / "_shared"), **own}
+
+    def notebook(self) -> Notebook:
+        """Return the same as a notebook: the released one, with what is handed in written by its cells."""
+        notebook, _ = read_notebook(RELEASE / NOTEBOOK)
+        files = self.files()
+        cells = {path: cell for cell in solutions(notebook).values() if (path := target(cell))}
+        for path, content in files.items():
+            source = f"%%writefile {path}\n{content.decode()}"
+            if path in cells:
+                cells[path]["source"] = source
+            else:
+                notebook["cells"].append({"cell_type": "code", "id": f"file-{len(notebook['cells'])}", "metadata": {},
+                                          "source": source, "outputs": [], "execution_count": None})  # fmt: skip
+        return notebook
 
     def runs_as_the_reference(self) -> bool:
         """Return whether it differs from the reference in nothing that a run depends on."""

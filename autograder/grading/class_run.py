@@ -5,6 +5,7 @@ What is on disk, whole and of this very work, is done; so a run that was killed 
 after a change of points starts nothing. No student's work stops another's, and no fault of ours becomes a grade.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from autograder.grading.realign import Notebook, grade_id, read_notebook
 from autograder.grading.records import ClassFolder, Record, Seen, Work
 from autograder.grading.sheets import sheets
 from autograder.grading.submissions import HandedIn, handed_in, lay_out
+from autograder.grading.unpack import fingerprint
 from autograder.manifest import Course, load
 from autograder.paths import RELEASE
 
@@ -72,11 +74,11 @@ class ClassRun:
             records.sweep(self.folder.path)
             stamp = self.observer.stamp()
             place = session.folder / LAID_OUT
-            works = {one.student: self._laid_out(one, place, stamp) for one in given}
+            works: dict[str, Work] = {}
             waiting: list[Work] = []
-            for work in works.values():
-                seen = work.problem or self.folder.seen(work.student, work.digest)
-                if seen is None or not self._settled(work, seen):
+            for one in given:
+                works[one.student] = work = self._work(one, place, stamp)
+                if one.student not in self.made:
                     waiting.append(work)
             left = len(waiting)
             for work in works.values():
@@ -88,6 +90,27 @@ class ClassRun:
                 self.told(self.made[work.student], left)
             self._publish(works)
         return [self.made[student] for student in sorted(self.made)]
+
+    def _work(self, one: HandedIn, place: Path, stamp: str) -> Work:
+        """Return a student's work, with its record made where no more is to be done than to judge."""
+        released = json.dumps([[cell["cell_type"], cell["source"]] for cell in self.release["cells"]])
+        name = hashlib.sha256(f"{stamp}{released}{fingerprint(one.path)}".encode()).hexdigest()[:32]
+        record = self.folder.record(one.student)
+        if record and record.get("handed_in") == name:
+            notebook = records.read(self._notebook_file(one.student))
+            seen = self.folder.seen(one.student, record["digest"])
+            work = Work(one.student, record["digest"], one.submitted, record["notes"], name, notebook=notebook)
+            if seen and notebook and self._settled(work, seen):
+                return work
+        work = self._laid_out(one, place, stamp)
+        work.handed_in = name
+        if seen := work.problem or self.folder.seen(work.student, work.digest):
+            self._settled(work, seen)
+        return work
+
+    def _notebook_file(self, student: str) -> Path:
+        name = self.course.assignment
+        return self.folder.path / "autograded" / student / name / f"{name}.ipynb"
 
     def _laid_out(self, one: HandedIn, place: Path, stamp: str) -> Work:
         work = Work(one.student, "", one.submitted, list(one.notes))
@@ -106,8 +129,9 @@ class ClassRun:
     def _settled(self, work: Work, seen: Seen) -> bool:
         """Make the record of what is known already; return whether that is all there is to do."""
         record = self._record(work, seen)
-        if record["outcome"] == "grader_fault" and work.project:
-            self._forget(work)
+        if record["outcome"] == "grader_fault" and not work.problem:
+            if work.project:
+                self._forget(work)
             return False
         self._keep(work, record)
         return True
@@ -169,9 +193,7 @@ class ClassRun:
     def _publish(self, works: dict[str, Work]) -> None:
         """Write the gradebook, the notebooks that formgrader shows, and the sheets."""
         for student, work in works.items():
-            name = self.course.assignment
-            path = self.folder.path / "autograded" / student / name / f"{name}.ipynb"
-            records.write(path, json.dumps(self._shown(work, self.made[student]), indent=1))
+            records.write(self._notebook_file(student), json.dumps(self._shown(work, self.made[student])))
         with gradebook.opened(self.folder.path, self.course, self.release) as book:
             book.describe_assignment()
             book.write([self.made[student] for student in sorted(works)])

@@ -59,15 +59,15 @@ class ClassFolder:
 
     def evidence(self, digest: str) -> dict[str, Any] | None:
         """Return evidence, if it is there."""
-        return _read(self.evidence_file(digest))
+        return read(self.evidence_file(digest))
 
     def record(self, student: str) -> Record | None:
         """Return a student's record, if it is there."""
-        return _read(self.record_file(student))
+        return read(self.record_file(student))
 
     def records(self) -> list[Record]:
         """Return every student's record."""
-        found = (_read(path) for path in sorted((self.path / GRADED).glob("*.json")))
+        found = (read(path) for path in sorted((self.path / GRADED).glob("*.json")))
         return [one for one in found if one]
 
     def seen(self, student: str, digest: str) -> Seen | None:
@@ -106,7 +106,8 @@ class ClassFolder:
             yield
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def read(path: Path) -> dict[str, Any] | None:
+    """Return a JSON object, if that is in the file."""
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -151,6 +152,8 @@ class Work:
     digest: str
     submitted: str | None = None
     notes: list[str] = field(default_factory=list)
+    handed_in: str = ""
+    """A name for the files as they were handed in, and how they are laid out and observed."""
     project: Path | None = None
     notebook: dict[str, Any] | None = None
     problem: Seen | None = None
@@ -211,4 +214,5 @@ def make(work: Work, seen: Seen, course: Course, assignment: str) -> Record:
         "submitted": work.submitted,
         "seconds": (seen.evidence or {}).get("seconds", {}),
         "digest": work.digest,
+        "handed_in": work.handed_in,
     }

@@ -19,7 +19,7 @@ from autograder.errors import CourseError
 from autograder.grading.realign import Notebook, grade_id, read_notebook, realign, solutions, target
 from autograder.grading.unpack import ARCHIVES, unpack
 from autograder.manifest import DAG_FILE
-from autograder.observe.project import FOLDERS, PARTS, write_project, written_files
+from autograder.observe.project import write_project, written_files
 from autograder.paths import ASSIGNMENT
 
 HANDED_IN_AS_FILE = "# Handed in as a file: {name}"
@@ -127,14 +127,6 @@ def lay_out(work: HandedIn, into: Path, release: Notebook, assignment: str = ASS
         notes += [*told, *repaired]
     else:
         notebook = copy.deepcopy(release)
-    whole = into / "whole"
-    whole.mkdir()
-    for part in PARTS:
-        if part in FOLDERS and (base / part).is_dir():
-            shutil.copytree(base / part, whole / part)
-        elif part not in FOLDERS and (base / part).is_file():
-            shutil.copyfile(base / part, whole / part)
-    (whole / "dags").mkdir(exist_ok=True)
     for name, cell in solutions(release).items():
         answer = next(one for one in notebook["cells"] if grade_id(one) == name)
         path = target(cell)
@@ -144,18 +136,21 @@ def lay_out(work: HandedIn, into: Path, release: Notebook, assignment: str = ASS
             if found:
                 notes.append(f"The cell {name} was empty; {path}, which was handed in beside the notebook, counts.")
     aligned = into / f"{assignment}.ipynb"
-    aligned.write_text(json.dumps(notebook, indent=1), encoding="utf-8")
-    _overlay(aligned, whole)
-    write_project(whole, project)
+    aligned.write_text(json.dumps(notebook), encoding="utf-8")
+    _overlay(aligned, base)
+    if not (base / "dags").is_dir():
+        (base / "dags").unlink(missing_ok=True)
+        (base / "dags").mkdir()
+    write_project(base, project)
     return LaidOut(project, notebook, notes)
 
 
-def _overlay(notebook: Path, whole: Path) -> None:
-    """Write what the notebook's cells write over the files beside it, as running it would."""
+def _overlay(notebook: Path, base: Path) -> None:
+    """Write what the notebook's cells write over the files beside it, as running it would; they are our copy."""
     for path, body in written_files(notebook):
         try:
-            (whole / path).parent.mkdir(parents=True, exist_ok=True)
-            (whole / path).write_text(body, encoding="utf-8", newline="")
+            (base / path).parent.mkdir(parents=True, exist_ok=True)
+            (base / path).write_text(body, encoding="utf-8", newline="")
         except (OSError, ValueError) as error:
             raise CourseError(
                 f"What a %%writefile cell writes cannot be written: {error}.",

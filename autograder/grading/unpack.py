@@ -6,6 +6,7 @@ devices, names that lead outside) is told in a note. What cannot be taken in at 
 `CourseError` for the student.
 """
 
+import hashlib
 import os
 import re
 import stat
@@ -116,6 +117,36 @@ def unpack(handed_in: Path, into: Path) -> list[str]:
     return room.notes
 
 
+def fingerprint(handed_in: Path) -> str:
+    """Return a name for what a student handed in; while it is the same, nothing in it has changed that counts."""
+    content = hashlib.sha256()
+    if handed_in.is_dir():
+        for here, folders, files in os.walk(handed_in, followlinks=False):
+            folders[:] = sorted(name for name in folders if name not in LEFT)
+            for name in sorted(name for name in files if name not in LEFT):
+                _add(content, handed_in, Path(here, name))
+    else:
+        _add(content, handed_in.parent, handed_in)
+    return content.hexdigest()
+
+
+def _add(content: "hashlib._Hash", folder: Path, path: Path) -> None:
+    content.update(f"\0{path.relative_to(folder)}\0".encode("utf-8", "surrogateescape"))
+    try:
+        with _opened(path) as source:
+            if stat.S_ISREG(os.fstat(source.fileno()).st_mode):
+                content.update(f"{os.fstat(source.fileno()).st_size}\0".encode())
+                while block := source.read(_BLOCK):
+                    content.update(block)
+    except OSError:
+        content.update(b"unreadable")
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """Open a file as what it is now: a pipe must not hold us up, nor a link be followed."""
+    return open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")  # noqa: PTH123 - a descriptor
+
+
 def is_archive(path: Path) -> bool:
     """Return whether a file's name is an archive's."""
     return path.name.lower().endswith(ARCHIVES)
@@ -130,14 +161,13 @@ def _copy_folder(folder: Path, room: _Room) -> None:
             path = Path(here, name)
             if name in LEFT:
                 continue
-            # Opened as what it is now: a pipe must not hold us up, nor a link be followed.
             try:
-                handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+                source = _opened(path)
             except OSError:
                 room.notes.append(f"{relative / name} was left out: it is a link, or cannot be read.")
                 continue
-            with open(handle, "rb") as source:  # noqa: PTH123 - a descriptor
-                if stat.S_ISREG(os.fstat(handle).st_mode):
+            with source:
+                if stat.S_ISREG(os.fstat(source.fileno()).st_mode):
                     room.write(str(relative / name), source)
                 else:
                     room.notes.append(f"{relative / name} was left out: it is no ordinary file.")
