@@ -229,7 +229,7 @@ def grade(
     from autograder.grading.class_run import grade_class
     from autograder.grading.observers import RealObserver
     from autograder.grading.telling import Telling
-    from autograder.sandbox import available, forget_environment
+    from autograder.sandbox import available
 
     if not unsafe and (why := available()):
         raise CourseError(
@@ -237,7 +237,6 @@ def grade(
             todo="Or give --unsafe: then what students wrote runs in your account, and can read and change what you "
             "can: your files, the gradebook, other students' work.",
         )
-    forget_environment()
     with Telling() as telling:
         records = grade_class(
             submissions, into, RealObserver(not unsafe, limit), jobs=jobs or os.cpu_count() or 1,

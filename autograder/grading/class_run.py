@@ -16,6 +16,7 @@ from autograder.checks.feedback import NOTEBOOK, OUTCOMES, render
 from autograder.checks.verdict import Verdict
 from autograder.errors import CourseError
 from autograder.grading import gradebook, records, workers
+from autograder.grading.dbt_packages import provide
 from autograder.grading.observers import GRACE_S, Observer
 from autograder.grading.realign import Notebook, grade_id, read_notebook
 from autograder.grading.records import ClassFolder, Record, Seen, Work
@@ -33,6 +34,12 @@ LAID_OUT = "submissions"
 
 def _silent(record: Record, left: int) -> None:
     """Tell nothing."""
+
+
+def _refused(error: CourseError) -> Seen:
+    """Return the outcome of what could not be laid out."""
+    told = " ".join(filter(None, [error.what, error.todo]))
+    return Seen("student_error" if error.exit_code == 1 else "grader_fault", told)
 
 
 @dataclass
@@ -117,8 +124,7 @@ class ClassRun:
         try:
             found = lay_out(one, place / one.student, self.release, self.course.assignment)
         except CourseError as error:
-            outcome: records.Outcome = "student_error" if error.exit_code == 1 else "grader_fault"
-            work.problem = Seen(outcome, " ".join(filter(None, [error.what, error.todo])))
+            work.problem = _refused(error)
         except Exception as error:  # one student's work must not stop the others
             work.problem = Seen("grader_fault", f"It could not be laid out: {type(error).__name__}: {error}.")
         else:
@@ -150,11 +156,15 @@ class ClassRun:
 
     def _observed(self, waiting: Sequence[Work], session: Session) -> Iterator[tuple[Work, Seen]]:
         by_student = {work.student: work for work in waiting}
-        jobs = [
-            workers.Job(work.student, work.project, self.folder.evidence_file(work.digest))
-            for work in waiting
-            if work.project
-        ]
+        jobs = []
+        for work in waiting:
+            assert work.project  # noqa: S101 - what has none is settled
+            try:
+                provide(work.project)
+            except CourseError as error:
+                yield work, _refused(error)
+            else:
+                jobs.append(workers.Job(work.student, work.project, self.folder.evidence_file(work.digest)))
         if not jobs:
             return
         with self.observer.opened(session) as observe:

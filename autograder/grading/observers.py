@@ -16,7 +16,7 @@ from autograder.airflow_local.session import Session
 from autograder.grading.workers import Observe
 from autograder.observe import evidence
 from autograder.paths import STATE
-from autograder.sandbox import Limits, Sandbox
+from autograder.sandbox import Limits, Sandbox, forget_environment
 
 LIMIT_S = 900.0
 """Seconds that one submission may take."""
@@ -64,7 +64,9 @@ class RealObserver:
 
     @contextlib.contextmanager
     def opened(self, session: Session) -> Iterator[Observe]:
-        """Start Postgres and the warm parents."""
+        """Start Postgres and the warm parents; what this process's environment holds is forgotten before, for good."""
+        if self.sandboxed:
+            forget_environment()
         shared = Shared.start(session)
         for program in shared.commands.parents:  # a forked process cannot wait for what is not its own child
             shared.commands.wait(program)
