@@ -206,8 +206,7 @@ def runbook(evidence: Evidence) -> Finding:
             return Finding(False, f"The {name} command does not work as typed.", expected, seen, None, file, log)
         if one.get("paused"):
             seen = f"{number(one['runs'], 'run')} of a paused DAG: queued, and not begun"
-            cause = "The command before it pauses the DAG, and Airflow begins no run of a paused DAG: unpause it there."
-            return Finding(False, f"What the {name} command makes is never run.", expected, seen, cause, file)
+            return Finding(False, f"What the {name} command makes is never run.", expected, seen, None, file)
     return Finding(True, "The four sections are written, and both commands work as typed.", where=file)
 
 

@@ -51,11 +51,13 @@ def catchup_on(evidence: Evidence, _: str) -> bool:
 @trap(
     "paused-backfill",
     chapter="05",
-    text="No task of these runs ever began. A backfill of a paused DAG only queues its runs: unpause the DAG first.",
-    checks=("target.backfill-runs",),
+    text="No task of these runs ever begins: Airflow only queues the runs of a paused DAG. Unpause the DAG first.",
+    checks=("minimum.runbook", "target.backfill-runs"),
 )
-def paused_backfill(evidence: Evidence, _: str) -> bool:
-    """Look for runs that are queued and nothing else."""
+def paused_backfill(evidence: Evidence, check_id: str) -> bool:
+    """Look for runs that are queued and nothing else, or for a runbook whose command comes after a pause."""
+    if check_id == "minimum.runbook":
+        return any(one.get("paused") for one in evidence["runbook"].values())
     runs = evidence["backfill"]["runs"]
     return bool(runs) and all(run["state"] == "queued" and not any(t["start"] for t in run["tasks"]) for run in runs)
 

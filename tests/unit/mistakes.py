@@ -298,7 +298,9 @@ MISTAKES = {
         "minimum.runbook",
         files(**{"RUNBOOK.md": RUNBOOK.replace(" A failed dbt test: read which, and tell the owner.", "")}),
     ),
-    "runbook_pauses_the_dag": Mistake("minimum.runbook", runbook("backfill", paused=True), "unpause it"),
+    "runbook_pauses_the_dag": Mistake(
+        "minimum.runbook", runbook("backfill", paused=True), trap="paused-backfill"
+    ),
     "runbook_without_a_command": Mistake(
         "minimum.runbook", runbook("trigger", command=None, code=None, output="", runs=0), "line of its own"
     ),
