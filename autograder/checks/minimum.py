@@ -9,11 +9,8 @@ from itertools import pairwise
 
 from autograder.checks.documents import NOT_WRITTEN, entries, sections, words
 from autograder.checks.facts import dag, task_ids
-from autograder.checks.rules import DAG_ID, TASKS, Evidence, Finding, check
+from autograder.checks.rules import DAG_ID, IMPORT_LIMIT_S, TASKS, Evidence, Finding, check
 from autograder.checks.texts import number
-
-IMPORT_LIMIT_S = 10.0
-"""Seconds that importing a DAG file may take; Airflow itself gives up after 30."""
 
 TOO_LATE = datetime(2024, 1, 2, tzinfo=UTC)
 """A start date is before this: midnight of 1 January in New York is later than in UTC, and still 1 January."""

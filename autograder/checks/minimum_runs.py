@@ -124,6 +124,10 @@ def logical_date(evidence: Evidence) -> Finding:
     return Finding(True, f"A run of {month} loaded that month, and left {JANUARY} alone.", where=where)
 
 
+_UNTRIED = "A failure was caught and not raised again, so that Airflow has nothing to try again."
+_TRIED_OTHERWISE = "A later try did something else than the first. The month is the run's, at each try."
+
+
 @check("minimum.retries", needs=("minimum.run-green",))
 def retries(evidence: Evidence) -> Finding:
     """Look for a run that got through two 503s by trying again, after a while."""
@@ -142,11 +146,10 @@ def retries(evidence: Evidence) -> Finding:
         message = "The source answered 503 twice, which passes, and the run did not get through it."
         return Finding(False, message, expected, seen, out_of_time(busy), where, first_log(busy))
     if not served(busy, busy["month"]):
-        return Finding(
-            False, "The run is green, though the source answered 503 and the file was never had.", expected,
-            f"{written}\n{requests_table(busy['requests'])}", "A failure was caught and not raised again, so that "
-            "Airflow has nothing to try again.", where,
-        )  # fmt: skip
+        message = "The run is green, though the source answered 503 and the file was never had."
+        seen = f"{written}\n{requests_table(busy['requests'])}"
+        once = all(task["tries"] == 1 for task in instances(run, TASKS[0]))
+        return Finding(False, message, expected, seen, _UNTRIED if once else _TRIED_OTHERWISE, where)
     if not ingest["retries"]:
         message = "The run got through, but Airflow would not have tried the task again."
         return Finding(False, message, expected, written, None, where)

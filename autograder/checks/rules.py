@@ -12,6 +12,9 @@ Evidence = dict[str, Any]
 
 DAG_ID = "taxi_pipeline"
 TASKS = ("ingest_taxi_month", "dbt_run", "dbt_test")
+IMPORT_LIMIT_S = 10.0
+"""Seconds that importing a DAG file may take; Airflow itself gives up after 30."""
+
 TABLES = ("raw_trips", "fct_trips")
 
 

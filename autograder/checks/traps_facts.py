@@ -9,6 +9,7 @@ from autograder.checks.facts import (
     asked,
     dag,
     green,
+    instances,
     months_near,
     named,
     ran,
@@ -204,8 +205,9 @@ def skip_for_failure(evidence: Evidence, _: str) -> bool:
     checks=("minimum.failure-gate",),
 )
 def hidden_failure(evidence: Evidence, _: str) -> bool:
-    """Look for an ingest that is green without a file, or a dbt_test that is green on rows that fail its tests."""
-    if any(state(run, TASKS[0]) == "success" for run in _bad_files(evidence)):
+    """Look for an ingest that is green at once without a file, or a dbt_test that is on rows that fail its tests."""
+    ingests = [task for run in _bad_files(evidence) for task in instances(run, TASKS[0])]
+    if any(task["state"] == "success" and task["tries"] == 1 for task in ingests):
         return True
     return any(state(run, TASKS[2]) == "success" for run in evidence["failing_tests"]["runs"])
 

@@ -59,7 +59,9 @@ def deployed(world: World, project: Path, student: str, dag_file: str, folder: P
     dag_id = parsing.dag_of(described, student, Path(student))
     part: Part = {"dag_id": dag_id, "parsed": described}
     if dag_id is None:
-        return part
+        nothing = {"raw_trips": None, "fct_trips": None}
+        nobody: Part = {"others_before": {}, "others_after": {}, "default_schema": nothing}
+        return part | nobody | {"runs": [], "tables": nothing, "requests": [], "notifications": [], "refused": None}
     schemas = [f"airflow_{name}" for name in mates]
     stage = Stage(world, airflow, dag_id, described["dags"][dag_id]["callbacks"], f"airflow_{student}")
     with world.connect() as connection:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autograder.airflow_local.local import MONTHS, Shared, World, practice_rows
+from autograder.checks.rules import IMPORT_LIMIT_S
 from autograder.observe import deploy, own_tests, parsing, project, runbook, scenarios, warehouse
 from autograder.observe.stage import CALLED, Part, Stage, Told
 from autograder.sandbox import Sandbox
@@ -84,7 +85,7 @@ class Observation:
             },
             "practice": practice_rows(self.student),
         }
-        if dag_id is None or any(described["contacts"].values()):
+        if dag_id is None or any(described["contacts"].values()) or described["seconds"] > IMPORT_LIMIT_S:
             return  # the DAG does not load, or not as it must: nothing of its runs is judged
         dag = described["dags"][dag_id]
         with world.connect() as connection:

@@ -233,7 +233,15 @@ MISTAKES = {
     ),
     "retries_at_once": Mistake("minimum.retries", set_task("ingest_taxi_month", retry_delay=0), trap="no-delay"),
     "busy_and_green_without_the_file": Mistake(
-        "minimum.retries", asked("busy_source", request("2024-04", 503)), "caught and not raised again"
+        "minimum.retries",
+        then(
+            asked("busy_source", request("2024-04", 503)),
+            runs("busy_source", lambda runs: runs[0]["tasks"][0].update(try_number=1, tries=1)),
+        ),
+        "caught and not raised again",
+    ),
+    "busy_and_another_month_at_the_next_try": Mistake(
+        "minimum.retries", asked("busy_source", request("2024-04", 503), request("2024-03", 200)), "at each try"
     ),
     "busy_page_as_parquet": Mistake(
         "minimum.retries",
