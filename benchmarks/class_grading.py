@@ -76,6 +76,8 @@ def stock(count: int) -> Sample:
             seconds = time.monotonic() - began
         finally:
             os.environ.pop("COURSE_WARM") if before is None else os.environ.update(COURSE_WARM=before)
+        if unchecked := [student for student in students if any(row["needs_manual_grade"] for row in rows[student])]:
+            raise CourseError(f"nbgrader's cells could not check {', '.join(unchecked)}.")
         checks = {one.grade_id: one.id for one in load().checks}
         points = {
             name: {checks[row["grade_id"]]: row["score"] for row in rows[student]} for student, name in students.items()

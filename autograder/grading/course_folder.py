@@ -20,6 +20,7 @@ import nbformat
 from autograder import child
 from autograder.airflow_local.session import Session
 from autograder.errors import CourseError
+from autograder.observe.project import FOLDERS, TEXTS
 from autograder.paths import ROOT
 
 HANDED_IN_AS_FILES = "# This submission was handed in as files: see dags/ beside this notebook."
@@ -81,9 +82,12 @@ class CourseFolder:
         elif (submission / notebook).is_file():
             shutil.copytree(submission, handed_in, dirs_exist_ok=True, symlinks=True)
         elif (submission / "dags").is_dir():
-            for part in ("dags", "include"):
+            for part in FOLDERS:
                 if (submission / part).is_dir():
                     shutil.copytree(submission / part, handed_in / part, symlinks=True)
+            for part in TEXTS:
+                if (submission / part).is_file():
+                    shutil.copyfile(submission / part, handed_in / part)
             _empty_solutions(self.release / notebook, handed_in / notebook)
         else:
             raise CourseError(

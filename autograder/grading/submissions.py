@@ -62,9 +62,11 @@ def handed_in(folder: Path, assignment: str = ASSIGNMENT) -> list[HandedIn]:
             todo="Name it: ./course grade --submissions DIR, with a folder, a notebook or an archive for each student.",
         )
     found: dict[str, HandedIn] = {}
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith((".", "__")) or path.name == "timestamp.txt":
-            continue
+    entries = [path for path in sorted(folder.iterdir()) if not path.name.startswith((".", "__"))]
+    collected = any((path / assignment).is_dir() for path in entries)
+    for path in entries:
+        if collected and path.is_dir() and not (path / assignment).is_dir() and _only_folders(path):
+            continue  # nbgrader's layout, and they handed in other assignments only
         raw = path.name if path.is_dir() else _stem(path.name)
         notes: list[str] = []
         if moodle := _MOODLE.fullmatch(raw):
@@ -80,6 +82,11 @@ def handed_in(folder: Path, assignment: str = ASSIGNMENT) -> list[HandedIn]:
     if not found:
         raise CourseError("There is no submission in this folder.", where=str(folder), todo="Name another folder.")
     return list(found.values())
+
+
+def _only_folders(path: Path) -> bool:
+    inside = list(path.iterdir())
+    return bool(inside) and all(one.is_dir() and one.name != "dags" for one in inside)
 
 
 def _stem(name: str) -> str:

@@ -197,6 +197,12 @@ def test_students_are_found_in_each_layout(tmp_path: Path) -> None:
     assert found["Eve_Ng_1234"].notes == ("Eve Ng_1234_assignsubmission_file is graded under the name Eve_Ng_1234.",)
 
 
+def test_who_handed_in_other_assignments_only_has_no_submission(tmp_path: Path) -> None:
+    save(tmp_path / "ada" / ASSIGNMENT / f"{ASSIGNMENT}.ipynb")
+    save(tmp_path / "bob" / "another" / "another.ipynb")
+    assert [one.student for one in handed_in(tmp_path)] == ["ada"]
+
+
 def test_no_folder_and_an_empty_one_are_named(tmp_path: Path) -> None:
     with pytest.raises(CourseError, match="no submission in"):
         handed_in(tmp_path)
