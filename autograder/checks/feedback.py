@@ -54,6 +54,9 @@ class Place:
 
 NOTEBOOK = Place(again="run the cell that writes it, then this cell.", hint='hint("{id}", {number})')
 TERMINAL = Place(again="then run ./course check {id}", hint="./course hint {id} {number}")
+GRADED = Place(
+    again="and see with ./course check {id} whether it holds; then hand in again.", hint="./course hint {id} {number}"
+)
 
 
 def render(verdict: Verdict, check: Check, place: Place) -> str:
@@ -77,7 +80,7 @@ def render(verdict: Verdict, check: Check, place: Place) -> str:
         lines += _field("Expected", _cut(verdict.expected))
         lines += _field("Seen", _cut(verdict.seen))
         lines += _field("Likely cause", verdict.cause or "")
-    lines += _field("Next", _next(verdict, check, place))
+    lines += _field("Next", next_step(verdict, check, place))
     if verdict.verdict == "not_yet":
         lines += _field("Hint", place.hint.format(id=check.id, number=1))
         lines += _field("Chapter", f"{check.chapter.id}, {check.chapter.title}: {check.chapter.file}")
@@ -147,7 +150,8 @@ def summary(verdicts: Sequence[Verdict], course: Course, place: Place, checks: S
     return "\n".join(lines if checks else [*lines, so_far(verdicts, course)])
 
 
-def _next(verdict: Verdict, check: Check, place: Place) -> str:
+def next_step(verdict: Verdict, check: Check, place: Place) -> str:
+    """Say in a sentence what to do after a verdict; nothing after one that has passed."""
     if verdict.verdict == "pass":
         return ""
     if verdict.verdict == "waiting":

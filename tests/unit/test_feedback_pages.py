@@ -1,0 +1,117 @@
+"""Is a student's feedback complete, the same every time, and plain text where a student wrote it?
+
+The pages are in golden/feedback/. After a change that is meant, write them anew with
+`python -m tests.unit.test_feedback_pages`, and read the difference.
+"""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autograder.grading import feedback, records
+from autograder.manifest import load
+from tests import record
+
+GOLDEN = Path(__file__).parent / "golden" / "feedback"
+NAMES = ("reference", "starter", "right_only_at_the_first_run")
+COURSE = load()
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "</pre></main><!--",
+    "{{ 7 * 7 }}{% raw %}",
+    "\x1b[31mred\x1b[0m \x07 \u202edetrevni\u2066",
+    "```\n# fence\n````",
+    "| a | b |\n|---|---|\n@everyone [x](javascript:alert(1))",
+    "\ud800 lone",
+    "x" * 1_000_000,
+)
+
+
+class Elements(HTMLParser):
+    """Collects elements, ids and texts of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.append(tag)
+        self.attributes += attrs
+
+
+def recorded(name: str) -> tuple[records.Record, dict[str, Any]]:
+    """Return the record of a submission of the corpus, and its evidence."""
+    evidence = record.read(name)["evidence"]
+    work = records.Work(name, "a digest", "2026-11-20T12:00:00+00:00", ["The notebook was called final.ipynb."])
+    return records.make(work, records.Seen("graded", None, evidence), COURSE, COURSE.assignment), evidence
+
+
+def made(name: str) -> dict[str, str]:
+    """Return both forms of the feedback, the numbers of pictures left out, which go on from page to page."""
+    one = recorded(name)
+    page = re.sub(r'((?:id|labelledby)="|")([td])\d+( d\d+)?"', r'\1\2"', feedback.page(*one, COURSE))
+    return {f"{name}.html": page, f"{name}.md": feedback.markdown(*one, COURSE)}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_feedback_is_the_golden_one(name: str) -> None:
+    for file, text in made(name).items():
+        assert text == (GOLDEN / file).read_text(encoding="utf-8"), file
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_what_a_student_wrote_is_shown_as_text(text: str) -> None:
+    record_, evidence = recorded("right_only_at_the_first_run")
+    usual = Elements(feedback.page(record_, evidence, COURSE))
+    for one in record_["checks"]:
+        one |= dict.fromkeys(("message", "where", "log"), text)
+        one |= {key: text for key in ("expected", "seen", "cause") if one[key]}
+    record_ |= {"student": text, "reason": None, "notes": [text]}
+    dag = evidence["parsed"]["dags"][evidence["dag_id"]]
+    dag["tasks"][text] = dag["tasks"].pop("dbt_test") | {"downstream": []}
+    dag["tasks"]["dbt_run"]["downstream"] = [text]
+    page, plain = feedback.page(record_, evidence, COURSE), feedback.markdown(record_, evidence, COURSE)
+    seen = Elements(page)
+    assert set(seen.names) == set(usual.names) | {"details", "summary"}
+    assert not [key for key, _ in seen.attributes if key.startswith("on")]
+    for one in (page, plain):
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]", one)
+        assert len(one.encode()) < 400_000
+    fences = re.findall(r"^(`{3,})(?:text)?$", plain, re.MULTILINE)
+    assert len(fences) >= 4
+    assert "@everyone" not in "\n".join(line for line in plain.splitlines() if line.startswith("|"))
+
+
+def test_a_submission_that_was_not_run_says_why() -> None:
+    work = records.Work("ada", "")
+    seen = records.Seen("timeout", "It did not end within 15 minutes.")
+    record_ = records.make(work, seen, COURSE, COURSE.assignment)
+    for text in (feedback.page(record_, None, COURSE), feedback.markdown(record_, None, COURSE)):
+        assert "It did not end within 15 minutes." in text
+        assert "0 of 100 points" in text
+
+
+def test_a_fault_of_the_grader_gives_no_points() -> None:
+    record_ = records.make(records.Work("ada", ""), records.Seen("grader_fault", "Postgres ended."), COURSE, "a")
+    page = feedback.page(record_, None, COURSE)
+    assert "No points yet" in page
+    assert "Postgres ended." in page
+
+
+def write_golden() -> None:
+    """Write the pages anew."""
+    GOLDEN.mkdir(parents=True, exist_ok=True)
+    for name in NAMES:
+        for file, text in made(name).items():
+            (GOLDEN / file).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_golden()
