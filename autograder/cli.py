@@ -257,6 +257,32 @@ def grade(
 
 
 @app.command()
+def report(
+    into: Annotated[Path, typer.Option(help="The class folder, in which ./course grade has been.")] = ROOT,
+    json_file: Json = None,
+) -> None:
+    """Show what a class shows: hard checks, frequent mistakes, submissions to look at. Writes report.html."""
+    from autograder.grading import pages
+    from autograder.grading.records import ClassFolder
+    from autograder.manifest import load
+
+    folder = ClassFolder(into.resolve())
+    if not folder.records():
+        raise CourseError("Nothing has been graded here.", where=str(into), todo="Run ./course grade first.")
+    told = pages.write_report(folder, load())
+    _write_json(json_file, told)
+    counts = ["pass", "not_yet", "waiting", "could_not_check"]
+    rows = [[one["id"], *(str(one[count]) for count in counts)] for one in told["checks"]]
+    table("Checks, the hardest first", ["check", *(count.replace("_", " ") for count in counts)], rows)
+    rows = [[one["trap"], str(len(one["students"])), ", ".join(one["students"][:5])] for one in told["traps"][:10]]
+    if rows:
+        table("Recognised mistakes", ["mistake", "students", "who"], rows)
+    for one in told["alike"]:
+        out.print(f"Alike, to look at: {' and '.join(one['students'])}. {one['why']}", markup=False, soft_wrap=True)
+    out.print(f"The page: {folder.path / pages.REPORT}", markup=False, soft_wrap=True)
+
+
+@app.command()
 def check(
     name: Annotated[str | None, typer.Argument(help="A check, such as minimum.dag-loads, or a tier.")] = None,
     folder: Annotated[Path, typer.Option(help="The submission: a notebook, or a folder with dags/.")] = Path(),

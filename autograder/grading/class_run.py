@@ -15,7 +15,7 @@ from autograder.airflow_local.session import Session
 from autograder.checks.feedback import NOTEBOOK, OUTCOMES, render
 from autograder.checks.verdict import Verdict
 from autograder.errors import CourseError
-from autograder.grading import gradebook, records, workers
+from autograder.grading import gradebook, pages, records, workers
 from autograder.grading.dbt_packages import provide
 from autograder.grading.observers import GRACE_S, Observer
 from autograder.grading.realign import Notebook, grade_id, read_notebook
@@ -207,8 +207,13 @@ class ClassRun:
         with gradebook.opened(self.folder.path, self.course, self.release) as book:
             book.describe_assignment()
             book.write([self.made[student] for student in sorted(works)])
+        for work in works.values():
+            if work.project:
+                pages.keep_code(self.folder, work.student, work.project)
         for name, text in sheets(self.folder.records(), self.course).items():
             records.write(self.folder.path / name, text)
+        pages.write_feedback(self.folder, self.course, sorted(works))
+        pages.write_report(self.folder, self.course)
 
     def _shown(self, work: Work, record: Record) -> Notebook:
         """Return a student's notebook with the verdicts under its grade cells."""

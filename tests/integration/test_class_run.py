@@ -17,6 +17,7 @@ from nbgrader.api import Gradebook
 
 from autograder.checks import judge
 from autograder.errors import CourseError
+from autograder.grading import pages
 from autograder.grading.gradebook import COURSE_ID
 from autograder.grading.records import ClassFolder, Record
 from autograder.grading.sheets import sheets
@@ -74,6 +75,9 @@ def test_a_class_is_graded_once_and_everything_agrees(folder: Path) -> None:
         assert json.loads((folder / one["evidence"]).read_text()) == record.read(name)["evidence"]
         assert sum(tier["earned"] for tier in one["tiers"].values()) == one["score"]
         assert (folder / "autograded" / name / ASSIGNMENT / f"{ASSIGNMENT}.ipynb").is_file()
+        assert f"Feedback for {name}" in (folder / "feedback" / name / ASSIGNMENT / "feedback.html").read_text()
+    told = pages.write_report(ClassFolder(folder), load())
+    assert (told["students"], set(told["grid"])) == (len(CLASS), set(CLASS))
 
 
 def test_no_student_stops_the_class_and_no_fault_becomes_a_grade(folder: Path) -> None:
