@@ -36,6 +36,10 @@ def _silent(record: Record, left: int) -> None:
     """Tell nothing."""
 
 
+def _silent_tick(left: int) -> None:
+    """Show nothing."""
+
+
 def _refused(error: CourseError) -> Seen:
     """Return the outcome of what could not be laid out."""
     told = " ".join(filter(None, [error.what, error.todo]))
@@ -61,7 +65,7 @@ class ClassRun:
     told
         Takes each record when it is made, and how many are still to come.
     tick
-        Called now and then while submissions are observed.
+        Called now and then while submissions are observed, with how many are left.
     """
 
     folder: ClassFolder
@@ -70,8 +74,9 @@ class ClassRun:
     observer: Observer
     jobs: int
     told: Callable[[Record, int], None]
-    tick: Callable[[], None]
+    tick: Callable[[int], None]
     made: dict[str, Record] = field(default_factory=dict)
+    left: int = 0
     tries: dict[str, int] = field(default_factory=dict)
 
     def run(self, submissions: Path) -> list[Record]:
@@ -87,14 +92,14 @@ class ClassRun:
                 works[one.student] = work = self._work(one, place, stamp)
                 if one.student not in self.made:
                     waiting.append(work)
-            left = len(waiting)
+            self.left = len(waiting)
             for work in works.values():
                 if work not in waiting:
-                    self.told(self.made[work.student], left)
+                    self.told(self.made[work.student], self.left)
             for work, seen in self._observed(waiting, session):
-                left -= 1
+                self.left -= 1
                 self._keep(work, self._record(work, seen))
-                self.told(self.made[work.student], left)
+                self.told(self.made[work.student], self.left)
             self._publish(works)
         return [self.made[student] for student in sorted(self.made)]
 
@@ -167,10 +172,11 @@ class ClassRun:
                 jobs.append(workers.Job(work.student, work.project, self.folder.evidence_file(work.digest)))
         if not jobs:
             return
+        self.tick(self.left)
         with self.observer.opened(session) as observe:
             for told in workers.observe_all(
                 jobs, observe, records.write, workers=self.jobs, limit_s=self.observer.limit_s + GRACE_S,
-                again=lambda told: self._again(by_student[told.job.student], told), tick=self.tick,
+                again=lambda told: self._again(by_student[told.job.student], told), tick=lambda: self.tick(self.left),
             ):  # fmt: skip
                 work = by_student[told.job.student]
                 yield work, self._seen(work, told, session)
@@ -241,7 +247,7 @@ def grade_class(
     course: Course | None = None,
     release: Path | None = None,
     told: Callable[[Record, int], None] = _silent,
-    tick: Callable[[], None] = lambda: None,
+    tick: Callable[[int], None] = _silent_tick,
 ) -> list[Record]:
     """Grade a class.
 
@@ -262,7 +268,7 @@ def grade_class(
     told
         Takes each record when it is made, and how many are still to be observed.
     tick
-        Called now and then while submissions are observed.
+        Called now and then while submissions are observed, with how many are left.
 
     Raises
     ------

@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,9 @@ Record = dict[str, Any]
 
 GRADED = "graded"
 EVIDENCE = "evidence"
+
+_BESIDE = re.compile(r"\..+\.\d+(-journal)?")
+"""A file that is being written, by the process of that number, and SQLite's journal of one."""
 
 
 @dataclass(frozen=True)
@@ -134,8 +138,8 @@ def write(path: Path, text: str) -> bool:
 def sweep(folder: Path) -> None:
     """Remove what writers left beside their files when they were killed; nobody may write here meanwhile."""
     for part in (folder, folder / GRADED, folder / EVIDENCE):
-        for path in part.glob(".*.[0-9]*"):
-            if path.name.rpartition(".")[2].isdecimal():
+        for path in part.glob(".*"):
+            if _BESIDE.fullmatch(path.name):
                 path.unlink(missing_ok=True)
 
 

@@ -46,19 +46,24 @@ class Telling:
 
     def told(self, record: Record, left: int) -> None:
         """Show one student's record; `left` are still to be observed."""
+        if self._begun is not None:
+            self._bar.update(self._task, completed=self._total - left, left=self._left(left))
+        rest = f"  ({self._left(left) or f'{left} to go'})" if left and not err.is_terminal else ""
+        err.print(f"{line(record)}{rest}", soft_wrap=True)
+
+    def tick(self, left: int) -> None:
+        """Draw the bar again; `left` are still to be observed."""
         if self._begun is None:
             self._begun, self._total = time.monotonic(), left
-        total = max(self._total, left + 1) if left else self._total
-        done = total - left
-        spent = time.monotonic() - self._begun
-        remaining = f"about {spent / done * left / 60:.0f} min left" if done and left and spent > 1 else ""
-        self._bar.update(self._task, total=total or None, completed=done, left=remaining)
-        err.print(line(record) + (f" [dim]({left} to go)[/]" if left and not err.is_terminal else ""), soft_wrap=True)
+            self._bar.update(self._task, total=left)
         self._bar.refresh()
 
-    def tick(self) -> None:
-        """Draw the bar again."""
-        self._bar.refresh()
+    def _left(self, left: int) -> str:
+        done = self._total - left
+        if self._begun is None or not done or not left:
+            return ""
+        minutes = (time.monotonic() - self._begun) / done * left / 60
+        return f"{left} to go, about {f'{minutes:.0f} min' if minutes >= 1 else 'a minute'}"
 
 
 def line(record: Record) -> str:

@@ -151,6 +151,21 @@ def test_other_points_start_nothing(folder: Path) -> None:
         assert book.find_submission(ASSIGNMENT, "reference").max_score == 200
 
 
+def test_what_writers_left_when_they_were_killed_is_swept(folder: Path) -> None:
+    for name in (
+        ".gradebook.db.12",
+        ".gradebook.db.12-journal",
+        ".grades.csv.7",
+        "graded/.ada.json.9",
+        "evidence/.a.json.9",
+    ):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+    (folder / ".mine").touch()
+    class_of_recordings.grade(folder, Recordings(folder / "count"))
+    assert sorted(path.name for path in folder.rglob(".*") if path.is_file()) == [".lock", ".mine"]
+
+
 def test_a_class_that_is_being_graded_is_left_alone(folder: Path) -> None:
     with ClassFolder(folder).locked(), pytest.raises(CourseError, match=f"process {os.getpid()} on "):
         class_of_recordings.grade(folder, Recordings(folder / "count"))

@@ -1,0 +1,90 @@
+"""What `course grade` says of each student, and what the sheets have of them."""
+
+import csv
+from typing import Any
+
+import pytest
+
+from autograder.grading import records
+from autograder.grading.records import Seen, Work
+from autograder.grading.sheets import CANVAS, GRADES, MOODLE, sheets
+from autograder.grading.telling import Telling, line
+from autograder.manifest import load
+from tests import record
+
+COURSE = load()
+
+
+def made(student: str, seen: Seen, *notes: str) -> dict[str, Any]:
+    return records.make(Work(student, "digest", None, list(notes)), seen, COURSE, COURSE.assignment)
+
+
+def seen(name: str) -> Seen:
+    return Seen("graded", None, record.read(name)["evidence"])
+
+
+CLASS = [
+    made("ada", seen("reference")),
+    made("bob", seen("append"), "=cmd() was taken for the notebook."),
+    made("cy", Seen("grader_fault", "Postgres did not start.")),
+    made("di", Seen("timeout", "It did not end.")),
+]
+
+
+def test_a_line_tells_outcome_points_reason_and_repairs() -> None:
+    assert [line(one) for one in CLASS] == [
+        "[green]✓[/] graded  ada  100 of 100",
+        f"[green]✓[/] graded  bob  {CLASS[1]['score']} of 100  1 repaired: =cmd() was taken for the notebook.",
+        "[yellow]![/] grader fault  cy  Postgres did not start.",
+        "[red]✗[/] timeout  di  0 of 100  It did not end.",
+    ]
+
+
+def test_lines_outside_a_terminal_tell_how_many_are_left(capsys: pytest.CaptureFixture[str]) -> None:
+    with Telling() as telling:
+        telling.told(CLASS[0], 2)
+        telling.tick(2)
+        telling.told(CLASS[2], 1)
+        telling.told(CLASS[3], 0)
+    assert capsys.readouterr().err.splitlines() == [
+        "✓ graded  ada  100 of 100  (2 to go)",
+        "! grader fault  cy  Postgres did not start.  (1 to go, about a minute)",
+        "✗ timeout  di  0 of 100  It did not end.",
+    ]
+
+
+def test_a_fault_of_ours_has_no_points_and_every_other_outcome_has_some() -> None:
+    assert [one["score"] for one in CLASS] == [100, CLASS[1]["score"], None, 0]
+    assert CLASS[2]["tiers"]["minimum"] == {"earned": None, "possible": 60}
+    assert CLASS[2]["checks"] == []
+    assert {one["message"] for one in CLASS[3]["checks"]} == {"It did not end."}
+
+
+def test_evidence_that_lacks_something_is_our_fault() -> None:
+    evidence = {key: value for key, value in record.read("reference")["evidence"].items() if key != "backfill"}
+    broken = made("ada", Seen("graded", None, evidence))
+    assert (broken["outcome"], broken["score"]) == ("grader_fault", None)
+    assert "could not check target.backfill-runs" in broken["reason"]
+
+
+def rows(name: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(sheets(CLASS, COURSE)[name].splitlines()))
+
+
+def test_the_sheet_of_grades_has_a_column_for_each_tier_and_check() -> None:
+    ada, bob, cy, di = rows(GRADES)
+    assert [ada[tier.id] for tier in COURSE.tiers] == ["60", "30", "10"]
+    assert sum(float(bob[check.id]) for check in COURSE.checks) == float(bob["score"])
+    assert (cy["score"], cy["minimum"], cy["minimum.dag-loads"]) == ("", "", "")
+    assert (di["outcome"], di["score"], di["target"]) == ("timeout", "0", "0")
+
+
+def test_moodle_and_canvas_get_their_columns_and_no_formula() -> None:
+    moodle = rows(MOODLE)
+    assert list(moodle[0])[:2] == ["ID number", COURSE.assignment]
+    assert [one[COURSE.assignment] for one in moodle][2:] == ["", "0"]
+    canvas = rows(CANVAS)
+    assert list(canvas[0])[:5] == ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
+    assert canvas[0]["Student"].strip() == "Points Possible"
+    assert [float(value) for value in list(canvas[0].values())[5:]] == [60, 30, 10]
+    assert rows(GRADES)[1]["notes"].startswith("'=cmd()")
