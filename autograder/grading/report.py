@@ -113,10 +113,10 @@ def _traps(records: Sequence[Record]) -> list[dict[str, Any]]:
     return sorted(told, key=lambda one: (-len(one["students"]), one["trap"]))
 
 
-def shingles(code: str) -> set[tuple[str, ...]]:
-    """Return the rows of tokens in a program, its own names and texts and its comments left out."""
+def shingles(code: str) -> set[int]:
+    """Return the rows of tokens in a program, as numbers; its own names and texts, and its comments, are left out."""
     tokens = list(_tokens(code))
-    return {tuple(tokens[start : start + SHINGLE]) for start in range(len(tokens) - SHINGLE + 1)}
+    return {hash(tuple(tokens[start : start + SHINGLE])) for start in range(len(tokens) - SHINGLE + 1)}
 
 
 def _tokens(code: str) -> Iterator[str]:
@@ -139,8 +139,11 @@ def _alike_code(code: Mapping[str, str], given: str) -> Iterator[dict[str, Any]]
     own = {student: shingles(text) - everyones for student, text in code.items()}
     own = {student: found for student, found in own.items() if len(found) >= FEWEST_SHINGLES}
     for one, other in combinations(sorted(own), 2):
-        share = len(own[one] & own[other]) / len(own[one] | own[other])
-        if share >= ALIKE:
+        fewer, more = sorted((len(own[one]), len(own[other])))
+        if fewer < ALIKE * more:  # no more than the fewer can be common
+            continue
+        common = len(own[one] & own[other])
+        if (share := common / (fewer + more - common)) >= ALIKE:
             why = "The code is nearly the same, whatever names and comments say."
             yield {"students": [one, other], "why": why, "share": round(share, 3)}
 
