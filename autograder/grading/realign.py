@@ -57,7 +57,7 @@ def read_notebook(path: Path) -> tuple[Notebook, list[str]]:
         notebook["cells"] = [_cell(one) for one in notebook["cells"]]
     except RecursionError as error:
         raise _unreadable(path, "it is nested too deeply") from error
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
         raise _unreadable(path, str(error)) from error
     if not isinstance(notebook.get("metadata"), dict):
         notebook["metadata"] = {}

@@ -7,6 +7,7 @@ devices, names that lead outside) is told in a note. What cannot be taken in at 
 """
 
 import hashlib
+import lzma
 import os
 import re
 import stat
@@ -38,6 +39,7 @@ _BROKEN = (
     zipfile.BadZipFile,
     tarfile.TarError,
     zlib.error,
+    lzma.LZMAError,
     EOFError,
     OSError,
     RuntimeError,

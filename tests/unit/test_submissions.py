@@ -318,3 +318,25 @@ def test_a_broken_archive_is_named(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"PK\x03\x04 not an archive")
     with pytest.raises(CourseError, match="cannot be unpacked"):
         unpack(tmp_path / name, tmp_path / "out")
+
+
+def test_a_damaged_compressed_archive_is_named(tmp_path: Path) -> None:
+    whole = io.BytesIO()
+    with tarfile.open(fileobj=whole, mode="w:xz") as archive:
+        entry = tarfile.TarInfo("notebook.ipynb")
+        text = " ".join(map(str, range(100_000))).encode()
+        entry.size = len(text)
+        archive.addfile(entry, io.BytesIO(text))
+    content = bytearray(whole.getvalue())
+    for place in range(len(content) // 2, len(content) // 2 + 50):
+        content[place] ^= 0x55
+    (tmp_path / "a.tar.xz").write_bytes(content)
+    with pytest.raises(CourseError, match="cannot be unpacked"):
+        unpack(tmp_path / "a.tar.xz", tmp_path / "out")
+
+
+def test_a_notebook_of_no_version_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.ipynb").write_text('{"nbformat": 1e999, "cells": []}')
+    with pytest.raises(CourseError) as caught:
+        read_notebook(tmp_path / "a.ipynb")
+    assert caught.value.exit_code == 1
