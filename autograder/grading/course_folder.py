@@ -132,10 +132,14 @@ def _reason(log: Path) -> str:
     return error[1] if error else child.tail(log)
 
 
+def programs() -> str:
+    """Return a PATH on which nbgrader finds alembic, which it calls to make a gradebook."""
+    return f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+
+
 def _environment(own: Path) -> dict[str, str]:
     """Return the environment for nbgrader and the kernels that it starts, which may write in the folder `own`."""
-    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # it calls alembic
-    return {"PATH": programs, "PYTHONPATH": str(ROOT), "IPYTHONDIR": str(own / "ipython")}
+    return {"PATH": programs(), "PYTHONPATH": str(ROOT), "IPYTHONDIR": str(own / "ipython")}
 
 
 def _empty_solutions(release: Path, into: Path) -> None:

@@ -8,7 +8,6 @@ again. Points of a fault of ours are none, and to be given by hand.
 
 import contextlib
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from nbgrader.api import (
 from sqlalchemy.exc import SQLAlchemyError
 
 from autograder.errors import CourseError
+from autograder.grading.course_folder import programs
 from autograder.grading.realign import Notebook, grade_id, solutions, target
 from autograder.grading.records import Record
 from autograder.manifest import DAG_FILE, Course
@@ -221,8 +221,7 @@ def opened(folder: Path, course: Course, release: Notebook) -> Iterator[Book]:
         if not path.exists():  # made beside and renamed: without its version, nbgrader would not open it
             beside = folder / f".{FILE}.{os.getpid()}"
             beside.unlink(missing_ok=True)
-            programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-            with utils.setenv(PATH=programs):  # it calls alembic
+            with _programs():
                 Gradebook(f"sqlite:///{beside}", COURSE_ID).close()
             beside.rename(path)
         with Gradebook(f"sqlite:///{path}", COURSE_ID) as gradebook:
@@ -234,6 +233,20 @@ def opened(folder: Path, course: Course, release: Notebook) -> Iterator[Book]:
             todo="End nbgrader and formgrader where they write to it, and run ./course grade again. "
             "If it is of an older nbgrader, run nbgrader db upgrade first.",
         ) from error
+
+
+@contextlib.contextmanager
+def _programs() -> Iterator[None]:
+    """Let nbgrader find its programs until the block ends; its own utils.setenv would then take PATH away."""
+    before = os.environ.get("PATH")
+    os.environ["PATH"] = programs()
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PATH"]
+        else:
+            os.environ["PATH"] = before
 
 
 def with_points(release: Notebook, course: Course) -> Notebook:

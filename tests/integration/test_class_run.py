@@ -59,7 +59,9 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_class_is_graded_once_and_everything_agrees(folder: Path) -> None:
     observer = Recordings(folder / "count")
+    environment = dict(os.environ)
     first = class_of_recordings.grade(folder, observer)
+    assert dict(os.environ) == environment
     assert {name: one["outcome"] for name, one in first.items()} == dict.fromkeys(CLASS, "graded")
     assert points(folder) == {name: should_be(name) for name in CLASS}
     sheet = (folder / "grades.csv").read_text()
