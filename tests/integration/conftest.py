@@ -1,5 +1,6 @@
 """What several integration tests start."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,16 @@ import pytest
 from autograder.airflow_local import postgres
 from autograder.airflow_local.postgres import WAREHOUSE, Postgres
 from autograder.airflow_local.session import Session
+from autograder.sandbox import forget_environment
+
+
+@pytest.fixture(scope="module")
+def without_secrets() -> Iterator[None]:
+    """Forget this process's environment, as who starts sandboxes must, until a module's tests have ended."""
+    before = dict(os.environ)
+    forget_environment()
+    yield
+    os.environ.update(before)
 
 
 @pytest.fixture(scope="module")

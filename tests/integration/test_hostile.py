@@ -27,7 +27,7 @@ from autograder.airflow_local.postgres import WAREHOUSE
 from autograder.airflow_local.session import Session
 from autograder.observe.evidence import seed
 from autograder.paths import ASSIGNMENT, ROOT, SOURCE, STATE
-from autograder.sandbox import Sandbox, available, forget_environment
+from autograder.sandbox import Sandbox, available
 
 PROBES = ROOT / "tests" / "submissions" / "hostile" / "probes.py"
 LIMIT = 90.0
@@ -81,15 +81,10 @@ class Bystanders:
 
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[Shared]:
-    """Start what both have in common, in an environment from which the rest is dropped."""
-    before = dict(os.environ)
-    forget_environment()
-    try:
-        with Session.open() as session:
-            yield Shared.start(session)
-    finally:
-        os.environ.update(before)
+def shared(without_secrets: None) -> Iterator[Shared]:
+    """Start what both have in common."""
+    with Session.open() as session:
+        yield Shared.start(session)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Whole submissions that attack the observer or use up what there is: tests/submissions/hostile/, one DAG file each."""
 
 import ast
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from autograder.airflow_local.session import Session
 from autograder.errors import CourseError
 from autograder.observe.observation import Observation
 from autograder.paths import ROOT
-from autograder.sandbox import Ended, Limits, Sandbox, available, forget_environment
+from autograder.sandbox import Ended, Limits, Sandbox, available
 
 HOSTILE = ROOT / "tests" / "submissions" / "hostile"
 
@@ -23,14 +22,9 @@ pytestmark = pytest.mark.skipif(available() is not None, reason=f"no sandbox her
 
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[Shared]:
-    before = dict(os.environ)
-    forget_environment()
-    try:
-        with Session.open() as session:
-            yield Shared.start(session)
-    finally:
-        os.environ.update(before)
+def shared(without_secrets: None) -> Iterator[Shared]:
+    with Session.open() as session:
+        yield Shared.start(session)
 
 
 def observe(shared: Shared, folder: Path, name: str, *wanted: str, limits: Limits | None = None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from autograder.airflow_local.session import Session
-from autograder.sandbox import Ended, Limits, Sandbox, available, forget_environment
+from autograder.sandbox import Ended, Limits, Sandbox, available
 from autograder.sandbox.gate import Gate
 from autograder.sandbox.namespaces import Namespaces
 from autograder.sandbox.submission import members
@@ -24,15 +24,10 @@ SMALL = Limits(memory_mb=400, processes=60, disk_mb=20, file_mb=10, cpu_s=2, sec
 
 
 @pytest.fixture(scope="module")
-def session() -> Iterator[Session]:
-    before = dict(os.environ)
-    forget_environment()
-    try:
-        with Session.open() as opened:
-            (opened.folder / "bin").mkdir()
-            yield opened
-    finally:
-        os.environ.update(before)
+def session(without_secrets: None) -> Iterator[Session]:
+    with Session.open() as opened:
+        (opened.folder / "bin").mkdir()
+        yield opened
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The reference in a sandbox: the same verdicts as without one. Slow: a whole observation."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from autograder.airflow_local.session import Session
 from autograder.observe.evidence import SCENARIOS, VERSION
 from autograder.observe.observation import Observation
 from autograder.observe.project import content_digest
-from autograder.sandbox import Sandbox, available, forget_environment
+from autograder.sandbox import Sandbox, available
 from tests.corpus import STUDENT, SUBMISSIONS
 from tests.record import SEED, read, verdicts
 
@@ -22,14 +21,9 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[Shared]:
-    before = dict(os.environ)
-    forget_environment()
-    try:
-        with Session.open() as session:
-            yield Shared.start(session)
-    finally:
-        os.environ.update(before)
+def shared(without_secrets: None) -> Iterator[Shared]:
+    with Session.open() as session:
+        yield Shared.start(session)
 
 
 @pytest.mark.parametrize("name", ["reference", "own_dbt_project", "failures_are_logged"])
