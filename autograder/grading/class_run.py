@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from autograder.airflow_local.session import Session
@@ -152,7 +153,7 @@ class ClassRun:
 
     def _keep(self, work: Work, record: Record) -> None:
         self.made[work.student] = record
-        records.write(self.folder.record_file(work.student), json.dumps(record, indent=1) + "\n")
+        records.write(self.folder.record_file(work.student), json.dumps(record, indent=1) + "\n", durable=True)
 
     def _forget(self, work: Work) -> None:
         assert work.project  # noqa: S101 - it was observed
@@ -175,7 +176,8 @@ class ClassRun:
         self.tick(self.left)
         with self.observer.opened(session) as observe:
             for told in workers.observe_all(
-                jobs, observe, records.write, workers=self.jobs, limit_s=self.observer.limit_s + GRACE_S,
+                jobs, observe, partial(records.write, durable=True),
+                workers=self.jobs, limit_s=self.observer.limit_s + GRACE_S,
                 again=lambda told: self._again(by_student[told.job.student], told), tick=lambda: self.tick(self.left),
             ):  # fmt: skip
                 work = by_student[told.job.student]

@@ -1,8 +1,9 @@
 """The records of a class on disk: what is there, whole, is done.
 
 Contract: a class folder holds `graded/<student>.json` (a record each), `evidence/<digest>.json` (what was seen) and
-`graded/logs/<student>.log` (of a grader's fault). A file is written beside, brought to the disk and renamed, so that it
-is whole or not there. `locked` keeps a second `course grade` out of a class folder.
+`graded/logs/<student>.log` (of a grader's fault). A file is written beside and renamed, so that it is whole
+or not there; evidence and records are brought to the disk before. `locked` keeps a second `course grade` out of a
+class folder.
 """
 
 import contextlib
@@ -119,8 +120,18 @@ def read(path: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def write(path: Path, text: str) -> bool:
-    """Write a file so that it is whole or as before, also when the power goes; return whether it changed."""
+def write(path: Path, text: str, *, durable: bool = False) -> bool:
+    """Write a file so that it is whole or as before; return whether it changed.
+
+    Parameters
+    ----------
+    path
+        The file.
+    text
+        What is to be in it.
+    durable
+        Whether that is to hold when the power goes, too: for what cannot be made again at once.
+    """
     body = text.encode("utf-8", "backslashreplace")
     with contextlib.suppress(OSError):
         if path.read_bytes() == body:
@@ -129,8 +140,9 @@ def write(path: Path, text: str) -> bool:
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     with beside.open("wb") as file:
         file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
     beside.rename(path)
     return True
 
