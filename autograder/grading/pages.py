@@ -1,7 +1,8 @@
 """The pages of a class on disk: each student's feedback, and the class report.
 
 Contract: all are made from what is in a class folder, so that they can be made again at any time: records, evidence,
-and `graded/code/<student>.py`, the DAG files that were handed in, one after the other.
+and in `graded/code/` what is compared: `<student>.py`, the DAG files that were handed in, one after the other, and
+`<student>.md`, the report.
 """
 
 import os
@@ -16,21 +17,27 @@ from autograder.paths import DAGS
 
 REPORT = "report.html"
 MOST_BYTES = 200_000
-"""Of a DAG file that is kept to be compared."""
+"""Of a file that is kept to be compared."""
+
+CODE = "code"
 
 
 def keep_code(folder: ClassFolder, student: str, project: Path) -> None:
-    """Keep the DAG files of a submission, those that are ordinary files."""
-    texts = []
-    for path in sorted((project / "dags").rglob("*.py")):
-        try:
-            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except OSError:
-            continue
-        with os.fdopen(handle, "rb") as file:
-            if stat.S_ISREG(os.fstat(handle).st_mode):
-                texts.append(file.read(MOST_BYTES).decode("utf-8", "replace"))
-    write(folder.path / GRADED / "code" / f"{student}.py", "\n".join(texts))
+    """Keep what of a submission is compared with others', once: it is not laid out each time."""
+    code = "\n".join(map(_text, sorted((project / "dags").rglob("*.py"))))
+    for name, text in ((f"{student}.py", code), (f"{student}.md", _text(project / "ASSIGNMENT_REPORT.md"))):
+        write(folder.path / GRADED / CODE / name, text, durable=True)
+
+
+def _text(path: Path) -> str:
+    """Return the beginning of an ordinary file; nothing of any other."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return ""
+    with os.fdopen(handle, "rb") as file:
+        ordinary = stat.S_ISREG(os.fstat(handle).st_mode)
+        return file.read(MOST_BYTES).decode("utf-8", "replace") if ordinary else ""
 
 
 def write_feedback(folder: ClassFolder, course: Course, students: Iterable[str]) -> None:
@@ -45,14 +52,11 @@ def write_feedback(folder: ClassFolder, course: Course, students: Iterable[str])
 
 def write_report(folder: ClassFolder, course: Course) -> report.Report:
     """Write the class report, and return it as a document."""
-    records = folder.records()
-    code = {path.stem: path.read_text(encoding="utf-8") for path in (folder.path / GRADED / "code").glob("*.py")}
-    answers = {}
-    for record in records:
-        evidence = folder.evidence(record["digest"]) if record["evidence"] else None
-        if evidence and (text := evidence["files"]["ASSIGNMENT_REPORT.md"]):
-            answers[record["student"]] = text
+    kept = folder.path / GRADED / CODE
+    code, answers = (
+        {path.stem: path.read_text(encoding="utf-8") for path in kept.glob(f"*{ending}")} for ending in (".py", ".md")
+    )
     given = "\n".join(path.read_text(encoding="utf-8") for path in sorted(DAGS.glob("*.py")))
-    told = report.report(records, course, code, answers, given)
+    told = report.report(folder.records(), course, code, answers, given)
     write(folder.path / REPORT, report.page(told, course))
     return told

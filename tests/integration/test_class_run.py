@@ -78,6 +78,7 @@ def test_a_class_is_graded_once_and_everything_agrees(folder: Path) -> None:
         assert sum(tier["earned"] for tier in one["tiers"].values()) == one["score"]
         assert (folder / "autograded" / name / ASSIGNMENT / f"{ASSIGNMENT}.ipynb").is_file()
         assert f"Feedback for {name}" in (folder / "feedback" / name / ASSIGNMENT / "feedback.html").read_text()
+    assert "| 2024-01 |" in (folder / "graded" / "code" / "reference.md").read_text()
     told = pages.write_report(ClassFolder(folder), load())
     assert (told["students"], set(told["grid"])) == (len(CLASS), set(CLASS))
 
