@@ -36,7 +36,7 @@ def test_what_is_in_it_stays(tmp_path: Path) -> None:
         desk.airflow.cli("connections", "add", "kept", "--conn-uri", "http://somebody:secret@127.0.0.1:9/")
         desk.airflow.cli("dags", "trigger", "remembered", "--run-id", "mine")
         with desk.connect() as connection:
-            connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+            connection.execute("CREATE TABLE public.kept AS SELECT 42 AS answer")
         assert httpx.get(desk.airflow.url, follow_redirects=True).status_code == 200
         with (
             pytest.raises(CourseError, match=f"running already, at {desk.airflow.url}"),
@@ -48,7 +48,7 @@ def test_what_is_in_it_stays(tmp_path: Path) -> None:
         assert "secret" in desk.airflow.cli("connections", "get", "kept", "--output", "json")
         assert "mine" in desk.airflow.cli("dags", "list-runs", "remembered", "--output", "json")
         with desk.connect() as connection:
-            assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
+            assert connection.execute("SELECT answer FROM public.kept").fetchone() == (42,)
 
 
 def said_by(desk: Local, *command: str) -> str:

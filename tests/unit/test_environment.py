@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+import sysconfig
 import tomllib
 from importlib import metadata
 from typing import Any
@@ -38,7 +39,9 @@ def test_the_lock_names_no_host() -> None:
 
 
 def test_what_is_installed_is_what_the_lock_lists_for_this_platform() -> None:
-    installed = {canonicalize_name(dist.name): dist.version for dist in metadata.distributions()}
+    # Where packages are installed; an import may have put more on this process's path, such as setuptools' own copies.
+    places = [sysconfig.get_path(name) for name in ("purelib", "platlib")]
+    installed = {canonicalize_name(dist.name): dist.version for dist in metadata.distributions(path=places)}
     installed = {name: version for name, version in installed.items() if name not in INSTALLERS}
     assert installed == HERE, "run ./course (or, in a conda environment, the commands in environment.yml)"
 
