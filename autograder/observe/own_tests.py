@@ -7,7 +7,6 @@ that it fits any style of writing one.
 
 import os
 import shutil
-import subprocess
 import textwrap
 import xml.etree.ElementTree as ElementTree
 from concurrent.futures import ThreadPoolExecutor
@@ -15,14 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from autograder.airflow_local.airflow import CLUSTER_POLICY, Airflow
+from autograder.observe import programs
 from autograder.observe.stage import Part
-
-LIMIT = 60.0
-"""Seconds that the tests may take."""
 
 AT_ONCE = 2
 OWN = "own"
-KEPT_OUTPUT = 3000
 LARGEST_REPORT = 5_000_000
 NONE = {"passed": 0, "failed": 0, "errors": 0}
 
@@ -112,23 +108,15 @@ def try_out(airflow: Airflow, project: Path, dag_file: str, folder: Path) -> Par
 
 
 def _pytest(airflow: Airflow, project: Path) -> dict[str, Any]:
-    report, said = project / ".report.xml", project / ".output.txt"
-    paths = [str(CLUSTER_POLICY), str(project)]
-    environment = {"AIRFLOW__CORE__DAGS_FOLDER": str(project / "dags"), "NO_COLOR": "1"}
-    environment["PYTHONPATH"] = os.pathsep.join(paths)
+    report = project / ".report.xml"
+    environment = {
+        "AIRFLOW__CORE__DAGS_FOLDER": str(project / "dags"),
+        "NO_COLOR": "1",
+        "PYTHONPATH": os.pathsep.join([str(CLUSTER_POLICY), str(project)]),
+    }
     program = shutil.which("pytest", path=airflow.environment["PATH"]) or "pytest"
-    with said.open("w+b") as sink:
-        process = airflow.popen(
-            [program, "-q", "-p", "no:cacheprovider", "--rootdir", str(project), f"--junitxml={report}", "tests"],
-            cwd=project, env=environment, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        try:
-            code: int | None = process.wait(LIMIT)
-        except subprocess.TimeoutExpired:
-            airflow.session.end_group(process)
-            code = None
-        sink.seek(max(0, sink.seek(0, os.SEEK_END) - 4 * KEPT_OUTPUT))
-        output = sink.read().decode(errors="replace")[-KEPT_OUTPUT:]
+    argv = [program, "-q", "-p", "no:cacheprovider", "--rootdir", str(project), f"--junitxml={report}", "tests"]
+    code, output = programs.run(airflow, argv, cwd=project, env=environment)
     counts = _counts(airflow.written(report, LARGEST_REPORT)) if code is not None else NONE
     return {"code": code, **counts, "output": output}
 

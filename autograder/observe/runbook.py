@@ -5,20 +5,14 @@ runbook's code, with an `airflow dags pause …` that stands before it there. `t
 folder while the DAG is paused, and tells which runs Airflow made of them; these do not begin, and are gone afterwards.
 """
 
-import os
 import re
-import subprocess
-import tempfile
 from pathlib import Path
 from typing import Any
 
+from autograder.observe import programs
 from autograder.observe.stage import Part, Stage
 
 KINDS = {"trigger": "airflow dags trigger", "backfill": "airflow backfill create"}
-LIMIT = 60.0
-"""Seconds that a command may take."""
-
-KEPT_OUTPUT = 3000
 
 _FENCE = re.compile(r"^ {0,3}(```+|~~~+)[^\n]*\n(.*?)^ {0,3}\1", re.DOTALL | re.MULTILINE)
 _INLINE = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
@@ -76,24 +70,16 @@ def _run(stage: Stage, command: str | None, project: Path) -> dict[str, Any]:
         return {"command": None, "code": None, "output": "", "runs": 0, "paused": False}
     if pauses := _PAUSING.match(command) is not None:
         stage.api.pause(stage.dag_id, paused=False)
-    with tempfile.TemporaryFile() as said, stage.airflow.typing() as added:
-        process = stage.airflow.popen(
-            ["bash", "-c", command],
-            cwd=project, env=added, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        try:
-            code: int | None = process.wait(LIMIT)
-            said.seek(max(0, said.seek(0, os.SEEK_END) - 4 * KEPT_OUTPUT))
-            output = said.read().decode(errors="replace").replace("\r\n", "\n")
-        except subprocess.TimeoutExpired:
-            stage.world.shared.session.end_group(process)
-            output, code = f"The command did not end within {LIMIT:.0f} s.", None
+    with stage.airflow.typing() as added:
+        code, output = programs.run(stage.airflow, ["bash", "-c", command], cwd=project, env=added)
+    if code is None:
+        output = f"The command did not end within {programs.LIMIT:.0f} s."
     paused = pauses and bool((stage.api.dag(stage.dag_id) or {}).get("is_paused"))
     stage.api.pause(stage.dag_id, paused=True)
     return {
         "command": command,
         "code": code,
-        "output": output[-KEPT_OUTPUT:],
+        "output": output.replace("\r\n", "\n"),
         "runs": len(stage.api.runs(stage.dag_id)),
         "paused": paused,
     }
