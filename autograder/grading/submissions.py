@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from autograder.errors import CourseError
+from autograder.grading.archives import ENDINGS
 from autograder.grading.realign import Notebook, grade_id, read_notebook, realign, solutions, target
-from autograder.grading.unpack import ARCHIVES, unpack
+from autograder.grading.unpack import unpack
 from autograder.manifest import DAG_FILE
 from autograder.observe.project import write_project, written_files
 from autograder.paths import ASSIGNMENT
@@ -90,7 +91,7 @@ def _only_folders(path: Path) -> bool:
 
 
 def _stem(name: str) -> str:
-    for ending in (*ARCHIVES, ".ipynb", ".py"):
+    for ending in (*ENDINGS, ".ipynb", ".py"):
         if name.lower().endswith(ending):
             return name[: -len(ending)]
     return name

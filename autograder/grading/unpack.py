@@ -1,26 +1,21 @@
 """What a student handed in, copied to a folder of ours: files, folders and archives, without trusting any of it.
 
 Contract: `unpack` writes ordinary files only, all of them within the folder that it is given, and no more than
-`LARGEST_TOTAL` bytes in `MOST_FILES` files. An archive in an archive is unpacked, too. What is left out (links,
-devices, names that lead outside) is told in a note. What cannot be taken in at all is raised as a
-`CourseError` for the student.
+`LARGEST_TOTAL` bytes in `MOST_FILES` files; reading archives has limits of its own. An archive in an archive is
+unpacked, too. What is left out (links, devices, names that lead outside) is told in a note. What cannot be taken in at
+all is raised as a `CourseError` for the student.
 """
 
 import hashlib
-import lzma
 import os
 import re
 import stat
-import tarfile
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from autograder.errors import CourseError
+from autograder.grading.archives import BROKEN, Budget, is_archive, members, too_much
 
 LARGEST_TOTAL = 100_000_000
 """Bytes of all that one student hands in, unpacked."""
@@ -29,23 +24,17 @@ MOST_FILES = 5_000
 DEEPEST = 3
 """Archives within each other."""
 
-ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+DEEPEST_PATH = 30
+"""Folders within each other."""
+
+MOST_NOTES, LONGEST_NAME = 20, 200
+"""Of notes on what was left out, and of characters of a name in one."""
+
 LEFT = {"__MACOSX", ".DS_Store", ".git", ".venv", "venv", "node_modules", "__pycache__", ".ipynb_checkpoints",
         ".course", ".mypy_cache", ".pytest_cache", ".ruff_cache", "dbt_packages", "logs", "airflow.db"}  # fmt: skip
 """Names of what tools leave: not part of the work, and not worth a note."""
 
 _BLOCK = 1 << 20
-_BROKEN = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    OSError,
-    RuntimeError,
-    NotImplementedError,
-    ValueError,
-)
 _AGAIN = "Ask for it again, as the notebook alone or as a zip of the project."
 
 
@@ -56,20 +45,35 @@ class _Room:
     into: Path
     left: int = field(default_factory=lambda: LARGEST_TOTAL)
     files: int = field(default_factory=lambda: MOST_FILES)
-    notes: list[str] = field(default_factory=list)
+    budget: Budget = field(default_factory=Budget)
+    unpacked: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+    def leave_out(self, name: str, why: str) -> None:
+        """Note what was left out."""
+        short = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
+        self.left_out.append(f"{short} was left out: {why}.")
+
+    def notes(self) -> list[str]:
+        """Return the notes, not too many."""
+        more = len(self.left_out) - MOST_NOTES
+        rest = [f"{more} more were left out for such reasons."] if more > 0 else []
+        return [*self.unpacked, *self.left_out[:MOST_NOTES], *rest]
 
     def write(self, name: str, source: IO[bytes]) -> Path:
         """Write one file, unless it is too much."""
         self.files -= 1
         if self.files < 0:
-            raise _too_much(f"It has more than {MOST_FILES} files.")
+            raise too_much(f"It has more than {MOST_FILES} files.")
+        if name.count("/") > DEEPEST_PATH:
+            raise too_much(f"It has folders more than {DEEPEST_PATH} deep.")
         path = self.into / name
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as target:
             while block := source.read(_BLOCK):
                 self.left -= len(block)
                 if self.left < 0:
-                    raise _too_much(f"It is larger than {LARGEST_TOTAL // 1_000_000} MB.")
+                    raise too_much(f"It is larger than {LARGEST_TOTAL // 1_000_000} MB.")
                 target.write(block)
         return path
 
@@ -107,7 +111,7 @@ def unpack(handed_in: Path, into: Path) -> list[str]:
         for _ in range(DEEPEST):
             inner = [path for path in sorted(into.rglob("*")) if path.is_file() and is_archive(path)]
             for path in inner:
-                room.notes.append(f"{path.relative_to(into)} was unpacked.")
+                room.unpacked.append(f"{path.relative_to(into)} was unpacked.")
                 folder = path.relative_to(into).parent.as_posix()
                 archive = path.rename(path.with_name(f".{path.name}.unpacked"))
                 _extract(archive, "" if folder == "." else f"{folder}/", room)
@@ -116,7 +120,7 @@ def unpack(handed_in: Path, into: Path) -> list[str]:
         raise CourseError(
             f"It cannot be read: {error.strerror}.", where=handed_in.name, todo=_AGAIN, exit_code=1
         ) from error
-    return room.notes
+    return room.notes()
 
 
 def fingerprint(handed_in: Path) -> str:
@@ -149,11 +153,6 @@ def _opened(path: Path) -> IO[bytes]:
     return open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")  # noqa: PTH123 - a descriptor
 
 
-def is_archive(path: Path) -> bool:
-    """Return whether a file's name is an archive's."""
-    return path.name.lower().endswith(ARCHIVES)
-
-
 def _copy_folder(folder: Path, room: _Room) -> None:
     for here, folders, files in os.walk(folder, followlinks=False):
         relative = Path(here).relative_to(folder)
@@ -166,53 +165,33 @@ def _copy_folder(folder: Path, room: _Room) -> None:
             try:
                 source = _opened(path)
             except OSError:
-                room.notes.append(f"{relative / name} was left out: it is a link, or cannot be read.")
+                room.leave_out(str(relative / name), "it is a link, or cannot be read")
                 continue
             with source:
                 if stat.S_ISREG(os.fstat(source.fileno()).st_mode):
                     room.write(str(relative / name), source)
                 else:
-                    room.notes.append(f"{relative / name} was left out: it is no ordinary file.")
+                    room.leave_out(str(relative / name), "it is no ordinary file")
 
 
 def _extract(archive: Path, prefix: str, room: _Room) -> None:
+    named = archive.name.removeprefix(".").removesuffix(".unpacked")
     try:
-        for name, ordinary, opened in _members(archive):
+        for name, ordinary, opened in members(archive, zipped=named.lower().endswith(".zip"), budget=room.budget):
             clean = PurePosixPath(name.replace("\\", "/"))
             if any(part in LEFT for part in clean.parts):
                 continue
             outside = clean.is_absolute() or ".." in clean.parts or re.match(r"[A-Za-z]:", name) or "\0" in name
             if outside or not clean.parts:
-                room.notes.append(f"{name!r} in the archive was left out: it leads outside the archive.")
+                room.leave_out(f"{name!r} in the archive", "it leads outside the archive")
             elif not ordinary:
-                room.notes.append(f"{name} in the archive was left out: it is a link, or no ordinary file.")
+                room.leave_out(f"{name} in the archive", "it is a link, or no ordinary file")
             else:
                 with opened() as source:
                     room.write(f"{prefix}{clean}", source)
     except CourseError:
         raise
-    except _BROKEN as error:
-        name = archive.name.removeprefix(".").removesuffix(".unpacked")
+    except BROKEN as error:
         raise CourseError(
-            f"The archive cannot be unpacked: {error or type(error).__name__}.", where=name, todo=_AGAIN, exit_code=1
+            f"The archive cannot be unpacked: {error or type(error).__name__}.", where=named, todo=_AGAIN, exit_code=1
         ) from error
-
-
-def _members(archive: Path) -> Iterator[tuple[str, bool, Callable[[], AbstractContextManager[IO[bytes]]]]]:
-    if archive.name.lower().removesuffix(".unpacked").endswith(".zip"):
-        with zipfile.ZipFile(archive) as zipped:
-            for one in zipped.infolist():
-                kind = stat.S_IFMT(one.external_attr >> 16)
-                if not one.is_dir():
-                    yield one.filename, kind in (0, stat.S_IFREG), lambda one=one: zipped.open(one)  # type: ignore[misc]
-    else:
-        with tarfile.open(archive) as tarred:
-            for member in tarred:
-                if not member.isdir():
-                    yield member.name, member.isreg(), lambda member=member: tarred.extractfile(member)  # type: ignore[misc]
-
-
-def _too_much(what: str) -> CourseError:
-    return CourseError(
-        what, todo="Ask for the notebook alone, or a project without data, packages and logs.", exit_code=1
-    )
