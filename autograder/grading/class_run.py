@@ -41,8 +41,10 @@ def _silent_tick(left: int) -> None:
     """Show nothing."""
 
 
-def _refused(error: CourseError) -> Seen:
-    """Return the outcome of what could not be laid out."""
+def _refused(error: Exception) -> Seen:
+    """Return the outcome of what could not be laid out: one student's work must not stop the others."""
+    if not isinstance(error, CourseError):
+        return Seen("grader_fault", f"It could not be laid out: {type(error).__name__}: {error}.")
     told = " ".join(filter(None, [error.what, error.todo]))
     return Seen("student_error" if error.exit_code == 1 else "grader_fault", told)
 
@@ -129,10 +131,8 @@ class ClassRun:
         work = Work(one.student, "", one.submitted, list(one.notes))
         try:
             found = lay_out(one, place / one.student, self.release, self.course.assignment)
-        except CourseError as error:
+        except Exception as error:
             work.problem = _refused(error)
-        except Exception as error:  # one student's work must not stop the others
-            work.problem = Seen("grader_fault", f"It could not be laid out: {type(error).__name__}: {error}.")
         else:
             work.project, work.notebook, work.notes = found.project, found.notebook, found.notes
             work.digest = records.name_of(stamp, one.student, found.project)
@@ -167,7 +167,7 @@ class ClassRun:
             assert work.project  # noqa: S101 - what has none is settled
             try:
                 provide(work.project)
-            except CourseError as error:
+            except Exception as error:
                 yield work, _refused(error)
             else:
                 jobs.append(workers.Job(work.student, work.project, self.folder.evidence_file(work.digest)))

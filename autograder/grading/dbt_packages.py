@@ -52,9 +52,10 @@ def asked_for(dbt_project: Path) -> Packages:
                 raise ValueError(f"it is larger than {LARGEST} bytes")
             entries = (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("packages") or []
             found += [_checked(entry) for entry in entries]
-        except (OSError, ValueError, AttributeError, TypeError, yaml.YAMLError) as error:
+        except (OSError, ValueError, AttributeError, TypeError, RecursionError, yaml.YAMLError) as error:
+            why = "it is nested too deeply" if isinstance(error, RecursionError) else error
             raise CourseError(
-                f"The packages of the dbt project cannot be fetched: {error}.",
+                f"The packages of the dbt project cannot be fetched: {why}.",
                 where=f"include/dbt_project/{file.name}",
                 todo="Name packages of dbt Hub, each with `package` and `version`.",
                 exit_code=1,
@@ -65,14 +66,19 @@ def asked_for(dbt_project: Path) -> Packages:
 def _checked(entry: object) -> dict[str, str | list[str]]:
     if not isinstance(entry, dict) or "package" not in entry:
         kind = next(iter(entry)) if isinstance(entry, dict) and entry else entry
-        raise ValueError(f"`{str(kind)[:60]}` is not a package of dbt Hub")
+        raise ValueError(f"`{_short(kind)}` is not a package of dbt Hub")
     name, version = entry["package"], entry.get("version")
     versions = version if isinstance(version, list) else [version]
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise ValueError(f"`{str(name)[:60]}` is not the name of a package")
+        raise ValueError(f"`{_short(name)}` is not the name of a package")
     if not versions or not all(isinstance(one, str | float | int) and _VERSION.fullmatch(str(one)) for one in versions):
         raise ValueError(f"`{name}` has no version")
     return {"package": name, "version": [str(one) for one in versions]}
+
+
+def _short(value: object) -> str:
+    """Return a value's text; of a list or a mapping its kind, for it may hold itself a million times."""
+    return value[:60] if isinstance(value, str) else type(value).__name__
 
 
 def provide(project: Path, cache: Path = STATE / "cache" / "dbt-packages") -> list[str]:

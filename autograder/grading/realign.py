@@ -19,6 +19,9 @@ Notebook = dict[str, Any]
 NEWEST_MINOR = 5
 """Of nbformat 4."""
 
+DEEPEST = 100
+"""Lists and objects within each other; programs that copy and write a notebook go no deeper than some hundreds."""
+
 _BOMS = {b"\xff\xfe\x00\x00": "utf-32", b"\x00\x00\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16",
          b"\xef\xbb\xbf": "utf-8-sig"}  # fmt: skip
 _TARGET = re.compile(r"\A\s*%%(?:writefile|file)\s+(?:-a\s+|--append\s+)?['\"]?([^\s'\"]+)")
@@ -43,6 +46,8 @@ def read_notebook(path: Path) -> tuple[Notebook, list[str]]:
         notebook = json.loads(body.decode(encoding or "utf-8"))
         if not isinstance(notebook, dict):
             raise TypeError("it is no JSON object")
+        if _is_deeper(notebook, DEEPEST):
+            raise RecursionError
         major, minor = int(notebook.get("nbformat", 4)), int(notebook.get("nbformat_minor", 0))
         if major < 4:
             import nbformat  # slow to import, and seldom needed
@@ -62,6 +67,14 @@ def read_notebook(path: Path) -> tuple[Notebook, list[str]]:
     if not isinstance(notebook.get("metadata"), dict):
         notebook["metadata"] = {}
     return notebook | {"nbformat": 4, "nbformat_minor": NEWEST_MINOR}, notes
+
+
+def _is_deeper(document: object, most: int) -> bool:
+    level = [document]
+    for _ in range(most):
+        inside = (one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list))
+        level = [one for values in inside for one in values]
+    return bool(level)
 
 
 def _unreadable(path: Path, why: str) -> CourseError:

@@ -115,7 +115,7 @@ def read(path: Path) -> dict[str, Any] | None:
     """Return a JSON object, if that is in the file."""
     try:
         found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 

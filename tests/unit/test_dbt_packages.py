@@ -7,6 +7,11 @@ import pytest
 from autograder.errors import CourseError
 from autograder.grading.dbt_packages import LARGEST, asked_for, provide
 
+MILLIONS = "".join(
+    ["a0: &a0 [x]\n", *(f"a{number}: &a{number} [{', '.join([f'*a{number - 1}'] * 9)}]\n" for number in range(1, 8))]
+)
+"""Five million times `x`, in 300 bytes."""
+
 
 def asking(folder: Path, text: str, file: str = "packages.yml") -> Path:
     (folder / "include" / "dbt_project").mkdir(parents=True)
@@ -46,6 +51,9 @@ def test_packages_of_the_hub_are_taken(tmp_path: Path, text: str, packages: list
         ("packages: [", "cannot be fetched"),
         ("!!python/object/apply:os.system ['true']", "cannot be fetched"),
         ("#" * (LARGEST + 1), "larger than"),
+        ("packages: " + "[" * 9000, "nested too deeply"),
+        (f"{MILLIONS}packages:\n- *a7\n", "`list` is not a package"),
+        (f"{MILLIONS}packages:\n- package: *a7\n", "`list` is not the name"),
     ],
 )
 def test_anything_else_is_named_and_not_fetched(tmp_path: Path, text: str, why: str) -> None:

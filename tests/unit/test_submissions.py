@@ -168,6 +168,24 @@ def test_what_is_no_notebook_is_named(tmp_path: Path, text: str) -> None:
     assert caught.value.exit_code == 1
 
 
+@pytest.mark.parametrize("depth", [110, 400, 900])
+@pytest.mark.parametrize("of", ["cell", "notebook", "extra", "output"])
+def test_a_notebook_that_is_nested_too_deeply_is_named(tmp_path: Path, depth: int, of: str) -> None:
+    deep: Any = "x"
+    for _ in range(depth):
+        deep = {"more": deep}
+    made = notebook(lambda cells: cells.insert(0, cell(None, "mine")))
+    place = {"cell": made["cells"][0]["metadata"], "notebook": made["metadata"], "extra": made}
+    if of == "output":
+        made["cells"][0]["outputs"] = [deep]
+    else:
+        place[of]["more"] = deep
+    path = save(tmp_path / "in" / f"{ASSIGNMENT}.ipynb", json.dumps(made))
+    with pytest.raises(CourseError, match="it is nested too deeply") as caught:
+        lay_out(HandedIn("ada", path.parent), tmp_path / "out", RELEASE)
+    assert caught.value.exit_code == 1
+
+
 def save(path: Path, content: str | None = None) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(notebook()) if content is None else content)
