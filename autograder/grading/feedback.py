@@ -44,7 +44,15 @@ _UNSHOWN = re.compile(
     r"|[\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"  # of directions, and of no text
 )
 _IDS = re.compile(r'(?:id|aria-labelledby)="(?:[td]\d+ ?)+"')
-_MARKS = re.compile(r"[\\`*_\[\]|~]|^[#>+=-]")
+_PARTS = re.compile(r"`[^`|]+`|[^\s`|]+|[\s`|]")
+"""Code, words, and what is between them."""
+
+_LINKED = re.compile(r"//|www\.|(?:mailto|xmpp):|@\w|#\d|gh-\d", re.IGNORECASE)
+"""What GitHub and nbgrader make a link by itself, or GitHub a call: addresses, names, numbers of issues."""
+
+_AROUND = "([{<'\".,:;!?>}])"
+_MARKS = re.compile(r"[\\`*\[\]|~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+_BEGINNING = re.compile(r"\A(\d*)([#>+=.)-])")
 
 
 def page(record: Record, evidence: Mapping[str, Any] | None, course: Course) -> str:
@@ -78,9 +86,21 @@ def shown(text: object, most: int = MOST_CHARACTERS) -> str:
 
 
 def inline(text: object) -> str:
-    """Return text for a line of Markdown, in which nothing of it counts as markup."""
+    """Return text for a line of Markdown, in which nothing counts as markup but code between backticks.
+
+    What would become a link by itself is made code: it is shown as it is.
+    """
     line = " ".join(shown(text).split())
-    return _MARKS.sub(r"\\\g<0>", line.replace("&", "&amp;").replace("<", "&lt;").replace("@", "&#64;"))
+    return _BEGINNING.sub(r"\1\\\2", "".join(map(_as_text, _PARTS.findall(line))))
+
+
+def _as_text(part: str) -> str:
+    if part.startswith("`") and len(part) > 1:
+        return part
+    if _LINKED.search(part) and (core := part.strip(_AROUND)):
+        before, _, after = part.partition(core)
+        return f"{_as_text(before)}`{core}`{_as_text(after)}"
+    return _MARKS.sub(r"\\\g<0>", part.replace("&", "&amp;").replace("<", "&lt;"))
 
 
 def fenced(text: object) -> str:

@@ -27,6 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from autograder.errors import CourseError
 from autograder.grading.course_folder import programs
+from autograder.grading.feedback import inline
 from autograder.grading.realign import Notebook, grade_id, solutions, target
 from autograder.grading.records import Record
 from autograder.manifest import DAG_FILE, Course
@@ -182,7 +183,10 @@ class Book:
         return found
 
     def _said(self, record: Record) -> dict[str, str | None]:
-        """Return the comment on each solution cell: what of it does not pass yet, and what was repaired."""
+        """Return the comment on each solution cell: what of it does not pass yet, and what was repaired.
+
+        nbgrader's feedback takes a comment for Markdown, with HTML in it.
+        """
         said: dict[str, str | None] = {}
         for name, file in self._written.items():
             lines = []
@@ -194,7 +198,7 @@ class Book:
                     for one in record["checks"]
                     if one["verdict"] != "pass" and self._course.check(one["id"]).file == file
                 ]
-            said[name] = "\n\n".join(lines) or None
+            said[name] = "\n\n".join(map(inline, lines)) or None
         return said
 
 

@@ -10,9 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from markdown_it import MarkdownIt
+from nbconvert.filters.markdown import markdown2html
 
 from autograder.grading import feedback, records
+from autograder.grading.gradebook import Book
+from autograder.grading.realign import read_notebook
 from autograder.manifest import load
+from autograder.paths import RELEASE
 from tests import record
 
 GOLDEN = Path(__file__).parent / "golden" / "feedback"
@@ -39,11 +44,15 @@ class Elements(HTMLParser):
         super().__init__()
         self.names: list[str] = []
         self.attributes: list[tuple[str, str | None]] = []
+        self.texts: list[str] = []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.names.append(tag)
         self.attributes += attrs
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
 
 
 def recorded(name: str) -> tuple[records.Record, dict[str, Any]]:
@@ -85,7 +94,52 @@ def test_what_a_student_wrote_is_shown_as_text(text: str) -> None:
         assert len(one.encode()) < 400_000
     fences = re.findall(r"^(`{3,})(?:text)?$", plain, re.MULTILINE)
     assert len(fences) >= 4
-    assert "@everyone" not in "\n".join(line for line in plain.splitlines() if line.startswith("|"))
+    rows = "\n".join(line for line in plain.splitlines() if line.startswith("|"))
+    assert rows.count("@everyone") == rows.count("`@everyone`")
+
+
+LINKS = (
+    "See https://example.org/a_b?c=d&e. Or www.example.org, (ftp://example.org) or mailto:ada@example.org!",
+    "[text](https://example.org) ![](http://example.org/x.png) <https://example.org> [one][two] //example.org",
+    "Ask @everyone, ada@example.org, #12, ada/work#3, GH-4.",
+    "`https://example.org` ``https://example.org`` `https://example.org \\`https://example.org",
+    "https://example.org|https://example.org | `x|https://example.org` | @x",
+    "$x$ *a* _a_ **b** ~~c~~ <b>d</b> &amp; \\* dbt_run `dbt_run`",
+    "# one",
+    "- two",
+    "3. three",
+    "> four",
+    "=======",
+)
+
+
+@pytest.mark.parametrize("text", LINKS)
+@pytest.mark.parametrize("renderer", ["GitHub's kind", "nbgrader"])
+def test_nothing_that_a_student_wrote_becomes_a_link_or_markup(text: str, renderer: str) -> None:
+    plain = feedback.inline(text)
+    if renderer == "nbgrader":
+        html = markdown2html(plain)
+    else:
+        parser = MarkdownIt("gfm-like")
+        parser.linkify.set({"fuzzy_link": False})  # GitHub links no bare domain
+        html = parser.render(f"| a |\n|---|\n| {plain} |\n").partition("<tbody>")[2]
+        assert html.count("<td>") == 1
+    seen = Elements(html)
+    assert set(seen.names) <= {"p", "code", "tr", "td"}
+    assert re.sub(r"[`\s]", "", "".join(seen.texts)) == re.sub(r"[`\s]", "", text)
+    # GitHub looks for names and numbers of issues in text that is not code.
+    assert not re.search(r"@\w|#\d|GH-\d", re.sub(r"<code>.*?</code>", "", html))
+
+
+def test_comments_for_nbgraders_feedback_are_text_too() -> None:
+    release, _ = read_notebook(RELEASE / COURSE.assignment / f"{COURSE.assignment}.ipynb")
+    made = records.make(
+        records.Work("ada", "", None, ["<b>x</b>.ipynb was taken for the notebook, see https://example.org"]),
+        records.Seen("timeout", "It took <i>long</i>."), COURSE, COURSE.assignment,
+    )  # fmt: skip
+    said = Book(None, COURSE, release)._said(made)["taxi-pipeline"]
+    assert said
+    assert set(Elements(markdown2html(said)).names) == {"p", "code"}
 
 
 def test_a_submission_that_was_not_run_says_why() -> None:
