@@ -4,11 +4,9 @@ Contract: `report` makes a document for programs from records, and `page` an HTM
 alike is a hint to look at both, never a verdict.
 """
 
-import io
 import keyword
 import re
 import statistics
-import tokenize
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
@@ -35,7 +33,19 @@ FEWEST_SHINGLES, FEWEST_MONTHS = 40, 3
 """Less than this says nothing."""
 
 _REPORTED = re.compile(r"^\|\s*(\d{4}-\d{2})\s*\|\s*([\d,._ ]+?)\s*\|", re.MULTILINE)
-_LEFT_OUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING}
+_TOKEN = re.compile(
+    r"""(?P<comment>\#[^\n]*)
+    |(?P<text>[A-Za-z]{0,3}(?:
+        \"\"\"(?:[^"\\]++|\\.|"(?!""))*+(?:\"\"\"|\\?\Z)
+        |\'\'\'(?:[^'\\]++|\\.|'(?!''))*+(?:\'\'\'|\\?\Z)
+        |"(?:[^"\\\n]++|\\.)*+(?:"|(?=\n)|\\?\Z)
+        |'(?:[^'\\\n]++|\\.)*+(?:'|(?=\n)|\\?\Z)))
+    |(?P<name>[A-Za-z_\x80-\U0010ffff][A-Za-z_0-9\x80-\U0010ffff]*+)
+    |(?P<number>[.]?[0-9][A-Za-z_0-9.]*+)
+    |(?P<sign>[*]{2}=?|//=?|<<=?|>>=?|->|[.]{3}|[-+*/%@&|^=<>!:]=|[^\s\w])""",
+    re.VERBOSE | re.DOTALL | re.ASCII,
+)
+"""Python's tokens, also of a program that is none. The tokens of its own `tokenize` are others from 3.12 on."""
 
 
 def report(
@@ -120,18 +130,14 @@ def shingles(code: str) -> set[int]:
 
 
 def _tokens(code: str) -> Iterator[str]:
-    try:
-        for token in tokenize.generate_tokens(io.StringIO(code).readline):
-            if token.type in _LEFT_OUT:
-                continue
-            if token.type == tokenize.NAME and not keyword.iskeyword(token.string):
-                yield "name"
-            elif token.type == tokenize.STRING:
-                yield "text"
-            else:
-                yield token.string
-    except (tokenize.TokenError, SyntaxError):  # what comes before the error counts
-        return
+    for token in _TOKEN.finditer(code):
+        kind, told = token.lastgroup, token[0]
+        if kind == "name" and not keyword.iskeyword(told):
+            yield "name"
+        elif kind == "text":
+            yield "text"
+        elif kind != "comment":
+            yield told
 
 
 def _alike_code(code: Mapping[str, str], given: str) -> Iterator[dict[str, Any]]:

@@ -80,3 +80,22 @@ def test_the_page_shows_names_as_text(told: report.Report) -> None:
 
 def test_a_broken_program_is_compared_as_far_as_it_can_be_read() -> None:
     assert report.shingles("def f(:\n  '''") == set()
+    broken = dag("staging_swap").replace("def ", "def (", 1)
+    whole = report.shingles(dag("staging_swap"))
+    assert len(report.shingles(broken) & whole) > 0.9 * len(whole)
+
+
+@pytest.mark.parametrize(
+    ("code", "tokens"),
+    [
+        ("x = f\"a {b + 1:>{w}} c\" 'd'  # e", "name = text text"),
+        ("if x >= 0x1F: y **= .5 // 1_0.0e-3", "if name >= 0x1F : name **= .5 // 1_0.0e - 3"),
+        ("@dag\ndef f(a, *b) -> None: ...", "@ name def name ( name , * name ) -> None : ..."),
+        ("rb'''it's \\''' \n # here''' + \"\"", "text + text"),
+        ("x = 'open\ny", "name = text name"),
+        ('x = """open\n y\\', "name = text"),
+        ("größe := a[1:-1]", "name := name [ 1 : - 1 ]"),
+    ],
+)
+def test_tokens_are_those_of_every_python(code: str, tokens: str) -> None:
+    assert " ".join(report._tokens(code)) == tokens
