@@ -6,7 +6,6 @@ notebook cells and its terminals find that Airflow's `airflow` and `dbt`. `mind`
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import secrets
@@ -19,6 +18,7 @@ from autograder.airflow_local.airflow import migrate
 from autograder.airflow_local.session import Session, free_port
 from autograder.console import Progress, err, out, show_error
 from autograder.errors import CourseError
+from autograder.locking import Holder, locked
 from autograder.paths import DESK, ROOT, STATE
 
 
@@ -43,29 +43,26 @@ def open_desk(data: Path | None = None, *, project: Path = ROOT, state: Path = S
     with contextlib.ExitStack() as stack:
         session = stack.enter_context(Session.open(state))
         home = state / "home"
-        home.mkdir(parents=True, exist_ok=True)
-        lock = stack.enter_context((home / "lock").open("a+"))
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            lock.seek(0)
-            raise CourseError(
-                f"This clone's Airflow is running already, at {lock.read().strip()}.",
-                todo="Use that one, or stop it with Ctrl-C where it was started.",
-            ) from error
+        say = stack.enter_context(locked(home / "lock", _taken))
         progress = Progress()
         with progress.step("airflow", "Starting Airflow"):
             shared = local.Shared.start(session, home)
             _upgrade(shared, home)
             student = os.environ.get("AIRFLOW_STUDENT") or "default"
             desk = local.start(shared, project, student=student, seed=local.practice_seed(student), data=data)
-        lock.truncate(0)
-        lock.write(desk.airflow.url)
-        lock.flush()
+        say(desk.airflow.url)
         out.print(f"Airflow: {desk.airflow.url}  (no login needed; student {student}, dags in {desk.airflow.dags})")
         stack.callback((home / DESK.name).unlink, missing_ok=True)
         _write_environment(home / DESK.name, desk)
         yield desk
+
+
+def _taken(holder: Holder | None) -> CourseError:
+    where = f", at {holder.says}" if holder and holder.says else f": {holder or 'another process'} starts it"
+    return CourseError(
+        f"This clone's Airflow is running already{where}.",
+        todo="Use that one, or stop it with Ctrl-C where it was started.",
+    )
 
 
 def _write_environment(path: Path, desk: local.Local) -> None:

@@ -7,12 +7,10 @@ class folder.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import re
-import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +20,7 @@ from autograder.checks import judge
 from autograder.checks.report import document
 from autograder.checks.verdict import Verdict
 from autograder.errors import CourseError
+from autograder.locking import Holder, locked
 from autograder.manifest import Course
 from autograder.observe.project import content_digest
 
@@ -91,23 +90,18 @@ class ClassFolder:
         Raises
         ------
         CourseError
-            When another process grades this class.
+            When another process grades this class, or the folder cannot be written.
         """
-        (self.path / GRADED).mkdir(parents=True, exist_ok=True)
         path = self.path / GRADED / ".lock"
-        with path.open("a+", encoding="utf-8") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                lock.seek(0)
-                raise CourseError(
-                    f"This class is being graded already: {lock.read().strip() or 'by another process'}.",
-                    where=str(path),
-                    todo="Wait until that run has ended, or stop it; what it has done is kept.",
-                ) from error
-            lock.truncate(0)
-            lock.write(f"process {os.getpid()} on {socket.gethostname()}")
-            lock.flush()
+
+        def refusal(holder: Holder | None) -> CourseError:
+            return CourseError(
+                f"This class is being graded already, by {holder or 'another process'}.",
+                where=str(path),
+                todo="Wait until that run has ended, or stop it; what it has done is kept.",
+            )
+
+        with locked(path, refusal):
             yield
 
 
