@@ -7,6 +7,7 @@ after a change of points starts nothing. No student's work stops another's, and 
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -114,7 +115,9 @@ class ClassRun:
         if record and record.get("handed_in") == name:
             notebook = records.read(self._notebook_file(one.student))
             seen = self.folder.seen(one.student, record["digest"])
-            work = Work(one.student, record["digest"], one.submitted, record["notes"], name, notebook=notebook)
+            work = Work(
+                one.student, record["digest"], one.submitted, record["notes"], self._path(one), name, notebook=notebook
+            )
             if seen and notebook and self._settled(work, seen):
                 return work
         work = self._laid_out(one, place, stamp)
@@ -123,12 +126,15 @@ class ClassRun:
             self._settled(work, seen)
         return work
 
+    def _path(self, one: HandedIn) -> str:
+        return os.path.relpath(one.path, self.folder.path)
+
     def _notebook_file(self, student: str) -> Path:
         name = self.course.assignment
         return self.folder.path / "autograded" / student / name / f"{name}.ipynb"
 
     def _laid_out(self, one: HandedIn, place: Path, stamp: str) -> Work:
-        work = Work(one.student, "", one.submitted, list(one.notes))
+        work = Work(one.student, "", one.submitted, list(one.notes), self._path(one))
         try:
             found = lay_out(one, place / one.student, self.release, self.course.assignment)
         except Exception as error:

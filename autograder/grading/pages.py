@@ -51,12 +51,18 @@ def write_feedback(folder: ClassFolder, course: Course, students: Iterable[str])
 
 
 def write_report(folder: ClassFolder, course: Course) -> report.Report:
-    """Write the class report, and return it as a document."""
+    """Write the class report, and return it as a document.
+
+    Whoever is no longer where the class was graded from is no longer in the class: they are in no count, and compared
+    with nobody. Their record stays.
+    """
+    there = [record for record in folder.records() if folder.still_there(record)]
     kept = folder.path / GRADED / CODE
     code, answers = (
-        {path.stem: path.read_text(encoding="utf-8") for path in kept.glob(f"*{ending}")} for ending in (".py", ".md")
+        {one["student"]: text for one in there if (text := _text(kept / f"{one['student']}{ending}"))}
+        for ending in (".py", ".md")
     )
     given = "\n".join(path.read_text(encoding="utf-8") for path in sorted(DAGS.glob("*.py")))
-    told = report.report(folder.records(), course, code, answers, given)
+    told = report.report(there, course, code, answers, given)
     write(folder.path / REPORT, report.page(told, course))
     return told

@@ -74,6 +74,10 @@ class ClassFolder:
         found = (read(path) for path in sorted((self.path / GRADED).glob("*.json")))
         return [one for one in found if one]
 
+    def still_there(self, record: Record) -> bool:
+        """Return whether what a student handed in lies where it was graded from."""
+        return bool(record.get("path")) and (self.path / record["path"]).exists()
+
     def seen(self, student: str, digest: str) -> Seen | None:
         """Return what an earlier run saw of this very work; None where it is still to be observed."""
         if evidence := self.evidence(digest):
@@ -162,6 +166,8 @@ class Work:
     digest: str
     submitted: str | None = None
     notes: list[str] = field(default_factory=list)
+    path: str = ""
+    """Where it was handed in, as seen from the class folder."""
     handed_in: str = ""
     """A name for the files as they were handed in, and how they are laid out and observed."""
     project: Path | None = None
@@ -222,6 +228,7 @@ def make(work: Work, seen: Seen, course: Course, assignment: str) -> Record:
         "evidence": f"{EVIDENCE}/{work.digest}.json" if seen.evidence else None,
         "notes": work.notes,
         "submitted": work.submitted,
+        "path": work.path,
         "seconds": (seen.evidence or {}).get("seconds", {}),
         "digest": work.digest,
         "handed_in": work.handed_in,

@@ -136,6 +136,21 @@ def test_manual_marks_survive_and_a_resubmission_replaces_points(folder: Path) -
     }
 
 
+def test_the_report_is_of_those_who_are_still_there(folder: Path) -> None:
+    observer = Recordings(folder / "count")
+    hand_in(folder / "submitted", ["append.twin"])
+    class_of_recordings.grade(folder, observer)
+    twins = ["append", "append.twin"]
+    assert twins in [pair["students"] for pair in pages.write_report(ClassFolder(folder), load())["alike"]]
+    (folder / "submitted" / "append.twin").rename(folder / "late")
+    told = pages.write_report(ClassFolder(folder), load())
+    assert twins not in [pair["students"] for pair in told["alike"]]
+    assert (told["students"], set(told["grid"])) == (len(CLASS), set(CLASS))
+    class_of_recordings.grade(folder, observer)
+    assert "append.twin" not in (folder / "report.html").read_text()
+    assert "append.twin" in (folder / "grades.csv").read_text()
+
+
 class _Resubmitted(Recordings):
     def observe(self, project: Path, student: str) -> dict[str, Any]:
         return super().observe(project, "starter" if student == "append" else student)
