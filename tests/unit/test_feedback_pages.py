@@ -121,6 +121,7 @@ def test_nothing_that_a_student_wrote_becomes_a_link_or_markup(text: str, render
         html = markdown2html(plain)
     else:
         parser = MarkdownIt("gfm-like")
+        assert parser.linkify
         parser.linkify.set({"fuzzy_link": False})  # GitHub links no bare domain
         html = parser.render(f"| a |\n|---|\n| {plain} |\n").partition("<tbody>")[2]
         assert html.count("<td>") == 1
