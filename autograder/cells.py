@@ -79,10 +79,12 @@ class Checks:
             print(render_hidden(check, NOTEBOOK))
             return
         verdict = self._verdict(check)
-        print(render(verdict, check, NOTEBOOK))
+        told = render(verdict, check, NOTEBOOK)
+        print(told)
         if verdict.verdict != "pass":
             error = CouldNotCheckError if verdict.verdict == "could_not_check" else NotPassedError
-            raise error(f"{OUTCOMES[verdict.verdict]}: {check.id}. What to do is told above.")
+            # nbgrader's Validate shows a cell's error, and nothing of what it printed.
+            raise error(told if validating() else f"{OUTCOMES[verdict.verdict]}: {check.id}. What to do is told above.")
 
     def hint(self, check_id: str, number: int = 1) -> None:
         """Print one of a check's hints."""
@@ -148,6 +150,11 @@ class Checks:
 def grading() -> bool:
     """Return whether nbgrader grades: then all checks are judged."""
     return os.environ.get("NBGRADER_EXECUTION") == "autograde"
+
+
+def validating() -> bool:
+    """Return whether nbgrader validates: by JupyterLab's Validate button, or `nbgrader validate`."""
+    return os.environ.get("NBGRADER_EXECUTION") == "validate"
 
 
 def student_name() -> str:

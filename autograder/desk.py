@@ -19,7 +19,7 @@ from autograder.airflow_local.session import Session, free_port
 from autograder.console import Progress, err, out, show_error
 from autograder.errors import CourseError
 from autograder.locking import Holder, locked
-from autograder.paths import DESK, ROOT, STATE
+from autograder.paths import DESK, JUPYTERLAB, ROOT, STATE
 
 
 @contextlib.contextmanager
@@ -113,6 +113,31 @@ def mind(desk: local.Local, over: Callable[[], bool] = lambda: False) -> None:
             raise CourseError(f"Airflow's {ended} ended by itself.", where=str(desk.shared.session.logs))
 
 
+def jupyterlab_command(port: int, token: str, *, browser: bool) -> tuple[list[str], dict[str, str]]:
+    """Return the command that runs JupyterLab on the folder that it is started in, and what its environment needs.
+
+    Parameters
+    ----------
+    port
+        Where it listens.
+    token
+        What a browser must know to be let in.
+    browser
+        Whether to open it in a browser.
+    """
+    argv = [sys.executable, "-m", "jupyterlab", f"--port={port}", "--ip=127.0.0.1"]
+    argv += [] if browser else ["--no-browser"]
+    argv += ["--allow-root"] if os.geteuid() == 0 else []
+    # A terminal's shell is not to be a login shell, which sets PATH anew on many systems.
+    terminals = {"shell_command": [os.environ.get("SHELL") or "sh"]}
+    argv += [f"--ServerApp.terminado_settings={terminals}"]
+    # Our defaults for its settings. News come from the internet, and the question whether to fetch them covers a part
+    # of the notebook.
+    configs = filter(None, [str(JUPYTERLAB), os.environ.get("JUPYTER_CONFIG_PATH")])
+    environment = {"JUPYTER_CONFIG_PATH": os.pathsep.join(configs)}
+    return argv, {**environment, "JUPYTER_TOKEN": token, "JUPYTER_PREFER_ENV_PATH": "1"}
+
+
 def jupyterlab(desk: local.Local, *, browser: bool) -> int:
     """Run JupyterLab on the clone until it ends, and return its exit code.
 
@@ -124,17 +149,11 @@ def jupyterlab(desk: local.Local, *, browser: bool) -> int:
         Whether to open it in a browser.
     """
     port, token = free_port(), secrets.token_hex(16)
-    argv = [sys.executable, "-m", "jupyterlab", f"--port={port}", "--ip=127.0.0.1", f"--notebook-dir={ROOT}"]
-    argv += [] if browser else ["--no-browser"]
-    argv += ["--allow-root"] if os.geteuid() == 0 else []
-    # A terminal's shell is not to be a login shell, which sets PATH anew on many systems.
-    terminals = {"shell_command": [os.environ.get("SHELL") or "sh"]}
-    argv += [f"--ServerApp.terminado_settings={terminals}"]
+    argv, own = jupyterlab_command(port, token, browser=browser)
     out.print(f"JupyterLab: http://127.0.0.1:{port}/lab/tree/notebooks?token={token}", soft_wrap=True)
     session = desk.shared.session
-    environment = {**desk.notebook_environment, "JUPYTER_TOKEN": token, "JUPYTER_PREFER_ENV_PATH": "1"}
     try:
-        lab = session.start("jupyterlab", argv, env=environment, cwd=ROOT)
+        lab = session.start("jupyterlab", argv, env={**desk.notebook_environment, **own}, cwd=ROOT)
         try:
             mind(desk, lambda: lab.poll() is not None)
         except CourseError as error:  # notebooks are worth keeping without it

@@ -23,5 +23,8 @@ STATE = ROOT / ".course"
 DESK = STATE / "home" / "notebook.json"
 """The environment of the student's own Airflow, while it runs: a notebook in another editor reads it."""
 
+JUPYTERLAB = ROOT / "autograder" / "jupyterlab"
+"""Configuration of JupyterLab, as it looks for it in each folder of JUPYTER_CONFIG_PATH."""
+
 ASSIGNMENT = "orchestrated_pipeline"
 """The nbgrader assignment."""

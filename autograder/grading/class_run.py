@@ -221,6 +221,7 @@ class ClassRun:
         with gradebook.opened(self.folder.path, self.course, self.release) as book:
             book.describe_assignment()
             book.write([self.made[student] for student in sorted(works)])
+        gradebook.configure(self.folder.path)
         for work in works.values():
             if work.project:
                 pages.keep_code(self.folder, work.student, work.project)

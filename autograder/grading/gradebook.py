@@ -31,11 +31,14 @@ from autograder.grading.feedback import inline
 from autograder.grading.realign import Notebook, grade_id, solutions, target
 from autograder.grading.records import Record
 from autograder.manifest import DAG_FILE, Course
+from autograder.paths import ROOT, SOURCE
 
 COURSE_ID = "orchestration-week"
 """As nbgrader_config.py has it."""
 
 FILE = "gradebook.db"
+
+CONFIG = "nbgrader_config.py"
 
 
 class Book:
@@ -200,6 +203,23 @@ class Book:
                 ]
             said[name] = "\n\n".join(map(inline, lines)) or None
         return said
+
+
+def configure(folder: Path) -> None:
+    """Let nbgrader and formgrader, started in a class folder, find the clone's assignment and settings.
+
+    Parameters
+    ----------
+    folder
+        The class folder; where it has a configuration, as the clone has, that stays.
+    """
+    with contextlib.suppress(FileExistsError), (folder / CONFIG).open("x", encoding="utf-8") as config:
+        config.write(
+            "# Made by course grade: the clone's settings for nbgrader, and its assignment.\n"
+            "c = get_config()\n"
+            f"load_subconfig({str(ROOT / CONFIG)!r})\n"
+            f"c.CourseDirectory.source_directory = {str(SOURCE)!r}\n"
+        )
 
 
 @contextlib.contextmanager

@@ -121,6 +121,19 @@ def test_nbgrader_validate_does_not_judge_a_hidden_check(
     assert observer.calls == []
 
 
+def test_nbgrader_validate_which_shows_errors_only_is_told_all_in_the_error(
+    checks: Checks, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(NotPassedError, match="What to do is told above"):
+        checks.check("minimum.runs")
+    told = capsys.readouterr().out.rstrip()
+    monkeypatch.setenv("NBGRADER_EXECUTION", "validate")
+    with pytest.raises(NotPassedError) as caught:
+        checks.check("minimum.runs")
+    assert str(caught.value) in told
+    assert "What must hold" in str(caught.value)
+
+
 def test_what_reading_the_file_answers_is_answered_without_a_run(
     checks: Checks, project: Path, observer: Observer
 ) -> None:
