@@ -1,6 +1,7 @@
 """Checkers of the practice notebook: each looks at what the student's own taxi_pipeline has really done."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -67,8 +68,8 @@ def the_graph(order: list[str], never_start: dict[str, int | None]) -> str:
 
 @checks("practice.2")
 def february(rows: int | None) -> str:
-    """Look for a green run of February, and compare the number with its rows in the warehouse."""
-    run = _newest_of("2024-02")
+    """Look for a green run of February, triggered for this exercise, and compare the number with its rows."""
+    run = max(_of_february(), key=_made)
     assert run["state"] == "success", (
         f"Your newest run of February is {run['state']}, its tasks are {states(DAG_ID, run['dag_run_id'])}. Wait for "
         "its end, or read the log of the task that failed."
@@ -158,11 +159,16 @@ def who_was_told(messages: dict[str, int | None]) -> str:
 
 @checks("practice.7")
 def seven_months(total: int | None) -> str:
-    """Look for a backfill of the seven months, one at a time and green, and at their rows."""
+    """Look for a backfill of the seven months, made here, one at a time and green, and at their rows."""
+    begun = _begun()
     made = AirflowApi.from_environment().backfills(DAG_ID)
-    seven = [one for one in made if (_month(one["from_date"]), _month(one["to_date"])) == (SEVEN[0], SEVEN[-1])]
-    ranges = ", ".join(f"{one['from_date'][:10]} to {one['to_date'][:10]}" for one in made) or "none"
-    assert seven, f"No backfill goes from January to July 2024. Backfills of {DAG_ID} so far: {ranges}."
+    here = [one for one in made if seconds(one["created_at"]) > begun]
+    seven = [one for one in here if (_month(one["from_date"]), _month(one["to_date"])) == (SEVEN[0], SEVEN[-1])]
+    ranges = ", ".join(f"{one['from_date'][:10]} to {one['to_date'][:10]}" for one in here) or "none"
+    assert seven, (
+        f"No backfill since exercise 2 goes from January to July 2024. Backfills of {DAG_ID} since then: {ranges}; "
+        f"before it: {len(made) - len(here)}."
+    )
     at_once = seven[-1]["max_active_runs"]
     assert at_once == 1, (
         f"Your backfill may have {at_once} runs active at once, and two dbt runs in one schema get in each other's "
@@ -171,6 +177,7 @@ def seven_months(total: int | None) -> str:
     on_schedule = {_month(run["logical_date"]): run["state"] for run in _dated() if run["logical_date"][8:10] == "01"}
     rest = {month: on_schedule.get(month, "not there") for month in SEVEN if on_schedule.get(month) != "success"}
     assert not rest, f"Not green: {rest}. Wait for them, or read the log of the first one that failed."
+    _assert_repeated(SEVEN, seven[-1])
     rows = {month: _rows(month) for month in SEVEN}
     unequal = [month for month, (raw, fct) in rows.items() if raw != fct or not raw]
     assert not unequal, f"In {', '.join(unequal)} raw_trips and fct_trips differ, or are empty: {rows}."
@@ -192,13 +199,7 @@ def two_months_again(before: pd.DataFrame, after: pd.DataFrame | None) -> str:
         f"Your newest backfill goes from {first[:10]} to {last[:10]}. It should hold February and March, and no other "
         "month."
     )
-    its_runs = {_month(run["logical_date"]): run for run in _dated() if _in_backfill(run, newest)}
-    for month in ("2024-02", "2024-03"):
-        began = its_runs[month]["start_date"] or "9" if month in its_runs else ""
-        assert began > newest["created_at"], (
-            f"The run of {month} was there before your newest backfill, and it was not repeated. Which "
-            "--reprocess-behavior repeats a run that has succeeded?"
-        )
+    _assert_repeated(("2024-02", "2024-03"), newest)
     open_runs = [
         _month(run["logical_date"]) for run in _dated() if _in_backfill(run, newest) and run["state"] != "success"
     ]
@@ -215,8 +216,11 @@ def two_months_again(before: pd.DataFrame, after: pd.DataFrame | None) -> str:
 def without_a_date(asked_for: str | None, came_from: str | None) -> str:
     """Compare with what the newest run without a date has asked the source for."""
     month = as_given(asked_for, str, "asked_for")
-    undated = [run for run in _runs() if run["logical_date"] is None]
-    assert undated, f"{DAG_ID} has no run without a logical date yet: trigger one and give it no date."
+    begun = _begun()
+    undated = [run for run in _runs() if run["logical_date"] is None and _made(run) > begun]
+    assert undated, (
+        f"{DAG_ID} has no run without a logical date since exercise 2: trigger one of your own and give it no date."
+    )
     run = undated[-1]
     assert run["state"] in ENDED, f"Your run without a date is {run['state']}. Wait for its end."
     asked = {
@@ -296,6 +300,46 @@ def _dated() -> list[Record]:
 
 def _month(date: str | None) -> str:
     return (date or "")[:7]
+
+
+def _made(run: Record) -> float:
+    """Return when somebody triggered a run, as seconds since 1970: its `run_after`, which clearing leaves alone."""
+    return seconds(run["run_after"])
+
+
+def _of_february() -> list[Record]:
+    """Return the runs of February that somebody has triggered; chapter 5 leaves others, which its backfills made."""
+    february = [run for run in _dated() if _month(run["logical_date"]) == "2024-02"]
+    # A backfill that repeats a run changes its type, and not its id.
+    own = [run for run in february if not run["dag_run_id"].startswith(("backfill__", "scheduled__"))]
+    assert own or february, f"{DAG_ID} has no run with a logical date in February 2024 yet. Trigger one."
+    taken = ", ".join(run["dag_run_id"] for run in february)
+    assert own, (
+        f"You have triggered no run of February: {taken} comes from a backfill. Trigger one of your own, with a day of "
+        "February that no run has."
+    )
+    return own
+
+
+def _begun() -> float:
+    """Return when the student's own work here began, as seconds since 1970: with the first run of exercise 2."""
+    try:
+        return min(_made(run) for run in _of_february())
+    except AssertionError as error:
+        raise AssertionError(
+            "This exercise counts what you have done since exercise 2, and that one is not there yet. Do it first."
+        ) from error
+
+
+def _assert_repeated(months: Sequence[str], backfill: Record) -> None:
+    """Assert that the run of each month began after a backfill was created; one that waits has no beginning yet."""
+    began = {_month(run["logical_date"]): run["start_date"] for run in _dated() if _in_backfill(run, backfill)}
+    created = seconds(backfill["created_at"])
+    old = [month for month in months if began.get(month) and seconds(began[month]) < created]
+    assert not old, (
+        f"Your newest backfill of these months did not repeat the runs that were there before it: {', '.join(old)}. "
+        "Which --reprocess-behavior repeats a run that has succeeded?"
+    )
 
 
 def _newest_of(month: str) -> Record:
