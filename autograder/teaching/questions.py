@@ -1,7 +1,7 @@
-"""A chapter's knowledge check: questions to open with a key or a mouse, or to answer by typing.
+"""A chapter's knowledge check, and the week's quiz: questions to open with a key or a mouse, or to answer by typing.
 
-Contract: `quiz` shows a chapter's questions from quiz/chapter_ID.yaml without a script; each option is opened to see
-whether it is right, and why. `answer` says the same for a typed letter, as text.
+Contract: `quiz` shows the questions of quiz/chapter_ID.yaml, or of the week, without a script; each option is opened to
+see whether it is right, and why. `answer` says the same for a typed letter, as text.
 """
 
 import re
@@ -11,16 +11,19 @@ from autograder.quiz import Question, load, quiz_file
 from autograder.quiz_page import RIGHT, WRONG, html_question
 from autograder.teaching.shown import Shown
 
+WEEK = "week"
+"""What stands in place of a chapter for the quiz over the week."""
+
 
 def quiz(chapter: str) -> Shown:
-    """Show a chapter's questions.
+    """Show a chapter's questions, or those of the week.
 
     Raises
     ------
     CourseError
         When the chapter has none.
     """
-    questions = load(quiz_file(chapter)).questions
+    questions = _questions(chapter)
     how = f'Open an option to see whether it is right, or type your answer: answer("{chapter}.q1", "b")'
     html = "".join(
         f"<section><h4>Question {number}</h4>{html_question(one)}</section>" for number, one in enumerate(questions, 1)
@@ -35,7 +38,7 @@ def answer(question: str, letter: str = "") -> None:
     Parameters
     ----------
     question
-        Such as `04.q1`, the first question of chapter 04.
+        Such as `04.q1`, the first question of chapter 04, or `week.q1`.
     letter
         The option.
 
@@ -45,7 +48,7 @@ def answer(question: str, letter: str = "") -> None:
         When there is no such question or option.
     """
     match = re.fullmatch(r"(\w+)\.q(\d+)", question)
-    questions = load(quiz_file(match[1])).questions if match else ()
+    questions = _questions(match[1]) if match else ()
     number = int(match[2]) if match else 0
     if not 1 <= number <= len(questions):
         raise CourseError(f"There is no question {question!r}.", todo='Write it as in "04.q1".', exit_code=1)
@@ -59,6 +62,10 @@ def answer(question: str, letter: str = "") -> None:
             f"There is no option {letter!r}.", todo=f"Use one of: {', '.join(asked.lettered)}.", exit_code=1
         )
     print(f"{RIGHT if option.correct else WRONG} {option.explanation}")
+
+
+def _questions(chapter: str) -> tuple[Question, ...]:
+    return load(quiz_file(None if chapter == WEEK else chapter)).questions
 
 
 def _text(chapter: str, number: int, question: Question) -> str:

@@ -127,6 +127,12 @@ def test_a_quiz_shows_no_answer_in_its_text(capsys: pytest.CaptureFixture[str]) 
     assert told.count("✓ Right.") == told.count("✗ Not this one.") == told.count("A full answer says") == 1
 
 
+def test_the_weeks_quiz_is_shown_and_answered_like_a_chapters(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "week.q1" in str(questions.quiz(questions.WEEK))
+    questions.answer("week.q1", "b")
+    assert capsys.readouterr().out.startswith("✓ Right.")
+
+
 @pytest.mark.parametrize(("question", "letter"), [("04.q99", "a"), ("q1", "a"), ("04.q1", "z"), ("04.q1", "")])
 def test_a_question_that_is_not_there_is_told(question: str, letter: str) -> None:
     with pytest.raises(CourseError, match="There is no"):
