@@ -87,7 +87,7 @@ def _graph_sentence(upstream: Mapping[str, Sequence[str]], states: Mapping[str, 
     return f"{len(upstream)} tasks: {'; '.join(told)}."
 
 
-def gantt(dag_id: str, run_id: str | None = None) -> Shown:
+def gantt(dag_id: str, run_id: str | None = None, *, run_type: str = "") -> Shown:
     """Draw when tasks ran: a bar for each task of one run, or a row for each run with its tasks one after the other.
 
     Parameters
@@ -96,6 +96,8 @@ def gantt(dag_id: str, run_id: str | None = None) -> Shown:
         The DAG.
     run_id
         The run; all runs of the DAG when not given.
+    run_type
+        Of all runs, only those of this type, such as `backfill`: runs of other days would make their bars too short.
 
     Raises
     ------
@@ -104,6 +106,9 @@ def gantt(dag_id: str, run_id: str | None = None) -> Shown:
     """
     api = AirflowApi.from_environment()
     begun = [one for one in api.task_instances(dag_id, run_id or "~") if one["start_date"]]
+    if run_type:
+        chosen = {run["dag_run_id"] for run in api.runs(dag_id) if run["run_type"] == run_type}
+        begun = [one for one in begun if one["dag_run_id"] in chosen]
     if not begun:
         raise CourseError(f"No task of {dag_id} has started yet.", todo="Trigger a run, and wait for it.", exit_code=1)
     begun.sort(key=lambda one: seconds(one["start_date"]))
