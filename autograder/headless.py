@@ -120,7 +120,7 @@ def _run(shared: Shared, chapter: Chapter, student: str, data: Path | None, told
                 notebook,
                 cwd=project / "notebooks",
                 env={**environment, "COURSE_EXERCISES": str(record)},
-                parameters={"student": student},
+                parameters={"student": student, "data": str(data or "")},
                 cell_limit=CELL_LIMIT if shared.commands.parents else COLD_CELL_LIMIT,
             )
         error = "\n".join([*wrong_results(_exercises(chapter.id), _lines(record)), *_strays(project, chapter.id)])

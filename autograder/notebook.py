@@ -96,13 +96,20 @@ __all__ = [
 ]
 
 
-def start(student: str) -> None:
-    """Check that a healthy Airflow runs behind this notebook, for this student.
+def start(student: str, data: str = "") -> None:
+    """Check that a healthy Airflow runs behind this notebook, for this student and on these data.
+
+    Parameters
+    ----------
+    student
+        Whose schema it should write to.
+    data
+        The folder of real TLC files that its source should serve; empty when any months will do.
 
     Raises
     ------
     CourseError
-        When there is none, or when it writes into another student's schema.
+        When there is none, when it writes into another student's schema, or when its source serves other files.
     """
     if os.environ.get("COURSE_AIRFLOW") != "1" and DESK.is_file():
         os.environ.update(json.loads(DESK.read_text()))
@@ -116,6 +123,13 @@ def start(student: str) -> None:
             f"The notebook is set to student {student!r}, but this Airflow runs for {_student()!r}.",
             where="the cell with the notebook's parameters, and the environment variable AIRFLOW_STUDENT",
             todo=f'Write student = "{_student()}" in that cell, and run both cells again.',
+        )
+    served = os.environ.get("COURSE_DATA", "")
+    if data and str(Path(data).resolve()) != served:
+        raise CourseError(
+            f"The notebook is set to the files of {data}, but the source serves {served or 'generated months'}.",
+            where="the cell with the notebook's parameters",
+            todo=f'Start the course with ./course lab --data {data}, or write data = "" in that cell.',
         )
     # `!airflow …` in a cell inherits this environment. It should show its result, not its log.
     os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "WARNING"

@@ -95,7 +95,7 @@ def _chapter(
                 "COURSE_RECORD": str(record),
                 "COURSE_EXERCISES": str(folder / "exercises.jsonl"),
             },
-            parameters={"student": "default"},
+            parameters={"student": "default", "data": str(data or "")},
             told=step.told,
         )
     tables = [json.loads(line) for line in record.read_text().splitlines()] if record.exists() else []

@@ -1,5 +1,7 @@
 """Two tasks that fail, and callbacks on the DAG and on its tasks."""
 
+from datetime import timedelta
+
 from airflow.providers.http.notifications.http import HttpNotifier
 from airflow.sdk import dag, task
 
@@ -21,7 +23,7 @@ def loud_failure():
     def load_trips():
         raise RuntimeError("no trips")
 
-    @task
+    @task(retries=1, retry_delay=timedelta(seconds=1))
     def load_zones():
         raise RuntimeError("no zones")
 

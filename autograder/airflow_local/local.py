@@ -343,6 +343,8 @@ class Local:
     world: World
     airflow: Airflow
     student: str
+    data: Path | None = None
+    """The folder of real TLC files that its source serves; None when all months are generated."""
 
     @property
     def shared(self) -> Shared:
@@ -367,6 +369,7 @@ class Local:
             "COURSE_SOURCE_FAULTS": str(self.source.faults),
             "COURSE_SOURCE_LOG": str(self.source.log),
             "COURSE_NOTIFICATIONS": str(self.world.notify_log),
+            "COURSE_DATA": str(self.data.resolve()) if self.data else "",
         }
 
     def connect(self) -> psycopg.Connection:
@@ -400,4 +403,4 @@ def start(
         shared.commands.revive()
         shared.commands.wait("airflow")
         airflow.start(components)
-    return Local(world, airflow, student)
+    return Local(world, airflow, student, data)

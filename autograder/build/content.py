@@ -20,7 +20,11 @@ from autograder.quiz import load as load_quiz
 SECTIONS = ("Exercises", "Knowledge check", "Key points")
 """Headings that every chapter has, in this order, at its end."""
 
+PARAMETERS = ("student", "data")
+"""What a headless run sets in each notebook."""
+
 LEAST_EXERCISES = 2
+GLOSSARY = "docs/glossary.md"
 SHORT = 40
 """Characters below which a solution's cell is too short to tell from ordinary text."""
 
@@ -46,6 +50,8 @@ def findings(root: Path, course: Course) -> list[str]:
         if (twin := (root / chapter.file).with_suffix(".md")).is_file():
             later = course.chapters[place + 1] if place + 1 < len(course.chapters) else None
             lines += [f"{_name(twin, root)}: {line}" for line in _of_chapter(root, twin, chapter, later)]
+    if (root / GLOSSARY).is_file():
+        lines += [f"{GLOSSARY}: {line}" for line in _of_glossary(root, course)]
     lines += [f"{_name(path, root)}{line}" for path in _checkers(root) for line in asserts_without_message(path)]
     lines += _leaks(root, course, [*pages, *(root / "dags").rglob("*.py")])
     for path in sorted((root / "dags").rglob("*.py")):
@@ -65,8 +71,12 @@ def _of_chapter(root: Path, twin: Path, chapter: Chapter, later: Chapter | None)
     for wanted in ("**You will be able to**", "**Contents**", f"**Time:** about {chapter.minutes} minutes"):
         if wanted not in text:
             yield f"it should say {wanted!r}."
-    if not any("parameters" in cell.metadata.get("tags", []) for cell in notebook.cells):
+    tagged = [cell.source for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    if not tagged:
         yield "no cell is tagged `parameters`."
+    for name in PARAMETERS:
+        if tagged and not re.search(rf"^{name} = ", tagged[0], re.MULTILINE):
+            yield f"its cell tagged `parameters` has no {name}."
     if [head for head in heads if head in SECTIONS] != list(SECTIONS):
         yield f"it should have the sections {', '.join(SECTIONS)}, in this order."
     if f'quiz("{chapter.id}")' not in text:
@@ -96,6 +106,34 @@ def _of_exercises(root: Path, notebook: Notebook, chapter: Chapter) -> Iterator[
     for asked in re.findall(r'^exercise\("([^"]+)"', "\n".join(sources), re.MULTILINE):
         if asked not in known:
             yield f"it checks exercise {asked}, which exercises/{chapter.id}.yaml does not have."
+
+
+def _of_glossary(root: Path, course: Course) -> Iterator[str]:
+    """Look whether each term is linked first from the chapter that lists it, and in the order of the list."""
+    listed: dict[str, list[str]] = {}
+    for head in markdown.headings((root / GLOSSARY).read_text(encoding="utf-8")):
+        if head.level == 2:
+            of_chapter = listed.setdefault(head.text, [])
+        elif head.level == 3:
+            of_chapter.append(markdown.anchor(head.text))
+    linked: list[str] = []
+    for chapter in course.chapters:
+        twin = (root / chapter.file).with_suffix(".md")
+        name = f"Chapter {int(chapter.id)}: {chapter.title}" if chapter.id.isdigit() else ""
+        terms = listed.pop(name, [])
+        links = re.findall(r"\]\(\.\./docs/glossary\.md#([^)]+)\)", twin.read_text(encoding="utf-8"))
+        first = [one for one in dict.fromkeys(links) if one not in linked]
+        linked += first
+        for term in terms:
+            if term not in first:
+                yield f"{term} is listed under {name}, where it is not linked for the first time."
+        for term in first:
+            if term not in terms:
+                yield f"{term} is linked for the first time in {twin.name}, and listed under another chapter."
+        if sorted(first) == sorted(terms) and first != terms:
+            yield f"the terms of {name} should be in the order of their first links: {', '.join(first)}."
+    for name in listed:
+        yield f"{name!r} is no chapter of course.yaml."
 
 
 def asserts_without_message(path: Path) -> list[str]:

@@ -56,9 +56,13 @@ def anchors(path: Path) -> set[str]:
     found = set(re.findall(r'<a (?:id|name)="([^"]+)"', text))
     for head in headings(text):
         words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", head.text)
-        found.add(re.sub(r"[^\w\- ]", "", words.lower()).replace(" ", "-"))
-        found.add(words.replace(" ", "-"))
+        found |= {anchor(words), words.replace(" ", "-")}
     return found
+
+
+def anchor(heading: str) -> str:
+    """Return what GitHub lets a link name for a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def problems(path: Path, root: Path, planned: Set[Path] = frozenset()) -> list[str]:

@@ -103,6 +103,7 @@ kernelspec: {display_name: Python 3, language: python, name: python3}
 :tags: [parameters]
 
 student = "default"
+data = ""
 ```
 
 ## Exercises
@@ -150,6 +151,7 @@ def test_a_chapter_with_everything_passes(tmp_path: Path) -> None:
         ("60 minutes", "90 minutes", "it should say '**Time:** about 60 minutes'"),
         ("**Contents**", "", "it should say '**Contents**'"),
         ("[parameters]", "[other]", "no cell is tagged `parameters`"),
+        ('data = ""', "", "its cell tagged `parameters` has no data"),
         ("## Key points", "## Points", "it should have the sections Exercises, Knowledge check, Key points"),
         ('quiz("04")', "1", 'no cell shows its knowledge check, quiz("04")'),
         ("Next: ", "Later: ", "its end should link to the next chapter"),
@@ -164,3 +166,29 @@ def test_a_chapter_with_everything_passes(tmp_path: Path) -> None:
 )
 def test_what_a_chapter_lacks_is_named(tmp_path: Path, good: str, bad: str, what: str) -> None:
     assert what in "\n".join(chapter_findings(tmp_path, CHAPTER.replace(good, bad)))
+
+
+PAGE = "# Glossary\n\n## Chapter 1: A chapter\n\n### cron\n\n### a run\n\n## Chapter 2: A chapter\n\n### ds\n"
+CRON, RUN, DS = (f"[it](../docs/glossary.md#{term})\n" for term in ("cron", "a-run", "ds"))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "wrong"),
+    [
+        (CRON + RUN, DS + CRON, ""),
+        (CRON, RUN + DS, "a-run is listed under Chapter 1: A chapter, where it is not linked for the first time."),
+        (CRON + RUN + DS, "", "ds is linked for the first time in 01_a.md, and listed under another chapter."),
+        (RUN + CRON, DS, "the terms of Chapter 1: A chapter should be in the order of their first links: a-run, cron."),
+        (CRON + RUN, "", "ds is listed under Chapter 2: A chapter, where it is not linked for the first time."),
+    ],
+)
+def test_terms_are_listed_where_they_are_linked_first(tmp_path: Path, first: str, second: str, wrong: str) -> None:
+    for folder in ("docs", "notebooks"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "docs" / "glossary.md").write_text(PAGE)
+    (tmp_path / "notebooks" / "01_a.md").write_text(first)
+    (tmp_path / "notebooks" / "02_b.md").write_text(second)
+    chapters = course("notebooks/01_a.ipynb", "notebooks/02_b.ipynb")
+    found = [line for line in content.findings(tmp_path, chapters) if line.startswith("docs/glossary.md: ")]
+    assert bool(found) == bool(wrong)
+    assert wrong in "\n".join(found)

@@ -56,6 +56,14 @@ def test_start_notices_another_student() -> None:
         notebook.start("grace")
 
 
+def test_start_notices_other_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(CourseError, match="the source serves generated months"):
+        notebook.start("ada", str(tmp_path))
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path))
+    notebook.start("ada", str(tmp_path))
+    notebook.start("ada")
+
+
 def test_start_says_how_to_get_an_airflow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("COURSE_AIRFLOW")
     monkeypatch.setattr(notebook, "DESK", tmp_path / "notebook.json")  # an Airflow may be running for this clone
