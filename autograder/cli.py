@@ -5,21 +5,20 @@ there yet, 2 a fault of ours or of the set-up. Results go to stdout, progress an
 """
 
 import errno
-import json
-import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
+from autograder import cli_grading
+from autograder.cli_results import Data, Json, exit_unless_passed, points, writable, write_json
 from autograder.console import err, out, show_error, table
 from autograder.errors import CourseError
 from autograder.manifest import DAG_FILE
-from autograder.observe.client import Extent
 from autograder.paths import ROOT
 
 app = typer.Typer(
@@ -28,32 +27,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="A course week on data orchestration: run it, test it, grade it.",
 )
-
-
-def _writable(path: Path | None) -> Path | None:
-    """Refuse a file that cannot be written, before the work that it is to hold."""
-    if path:
-        try:
-            if path.is_dir():
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-            _beside(path).touch()
-            _beside(path).unlink()
-        except OSError as error:
-            raise CourseError(
-                f"The result cannot be written to {path.name}: {error.strerror}.",
-                where=str(path.absolute()),
-                todo="Name a file in a folder that is there, and that you may write to.",
-            ) from error
-    return path
-
-
-Data = Annotated[
-    Path | None,
-    typer.Option(resolve_path=True, help="A folder of real TLC files to read in place of generated months."),
-]
-Json = Annotated[
-    Path | None, typer.Option("--json", callback=_writable, help="Also write the result to this file, as JSON.")
-]
 
 
 @app.command()
@@ -65,7 +38,7 @@ def run(
     from autograder.run import main_job
 
     result = main_job(data=data)
-    _write_json(json_file, result)
+    write_json(json_file, result)
     table(
         "The backfill, 2024-01 to 2024-07, run twice",
         ["month", "state", "in file", "of month", "raw_trips", "again", "fct_trips", "again"],
@@ -84,7 +57,7 @@ def run(
         "Graded by nbgrader",
         ["submission", *tiers, "total"],
         [
-            [student, *(_points(one["tiers"][tier]) for tier in tiers), _points(one)]
+            [student, *(points(one["tiers"][tier]) for tier in tiers), points(one)]
             for student, one in result["grades"].items()
         ],
     )
@@ -164,7 +137,7 @@ def notebooks(
     from autograder.headless import run_notebooks
 
     results = run_notebooks(names or [], student=student, data=data, jobs=jobs)
-    _write_json(json_file, [vars(one) for one in results])
+    write_json(json_file, [vars(one) for one in results])
     table(
         "Notebooks, top to bottom",
         ["chapter", "result", "exercises", "seconds"],
@@ -175,111 +148,8 @@ def notebooks(
         raise CourseError(f"{len(failed)} of {len(results)} notebooks failed.\n{told}")
 
 
-@app.command()
-def observe(
-    folder: Annotated[Path, typer.Argument(help="A submission: a notebook, or a folder with dags/.")],
-    student: Annotated[str, typer.Option(help="Whose it is.")],
-    output: Annotated[
-        Path, typer.Option("-o", "--output", callback=_writable, help="Where to write the evidence, as JSON.")
-    ],
-    extent: Annotated[
-        Extent, typer.Option(help="How much is played: the file is read, a student's own check, or all.")
-    ] = "all",
-) -> None:
-    """Run a submission on a real Airflow, and write down what happened."""
-    from autograder import checking
-
-    _write_json(output, checking.observe(folder, student, extent))
-
-
-@app.command()
-def judge(
-    evidence: Annotated[list[Path], typer.Argument(help="What `course observe` wrote: files, or folders of them.")],
-    json_file: Json = None,
-) -> None:
-    """Judge evidence: each check's verdict, and the points of each tier; of several documents, a line each."""
-    from autograder import checking
-
-    documents = checking.judged_files(evidence)
-    one = len(evidence) == 1 and not evidence[0].is_dir()
-    _write_json(json_file, documents[0] if one else documents)
-    if one:
-        checking.tell_document(documents[0])
-    else:
-        tiers = list(documents[0]["tiers"])
-        rows = [[d["student"], *(_points(d["tiers"][tier]) for tier in tiers), _points(d)] for d in documents]
-        table("Points", ["student", *tiers, "total"], rows)
-    _exit_unless_passed(documents)
-
-
-@app.command()
-def grade(
-    submissions: Annotated[
-        Path, typer.Option(help="A folder with what each student handed in: a folder, a clone, a notebook, an archive.")
-    ] = ROOT / "submitted",
-    into: Annotated[Path, typer.Option(help="The class folder, for the gradebook, records and grades.csv.")] = ROOT,
-    jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="How many at once; as many as cores.")] = None,
-    limit: Annotated[float, typer.Option(min=1, help="Seconds that one submission may take.")] = 900,
-    unsafe: Annotated[
-        bool, typer.Option("--unsafe", help="Run what students wrote in your account, without a sandbox.")
-    ] = False,
-    json_file: Json = None,
-) -> None:
-    """Grade a class: run each submission in a sandbox, and write points into nbgrader's gradebook."""
-    from autograder.grading.class_run import grade_class
-    from autograder.grading.observers import RealObserver
-    from autograder.grading.telling import Telling
-    from autograder.sandbox import available
-
-    if not unsafe and (why := available()):
-        raise CourseError(
-            f"There can be no sandbox here: {why}",
-            todo="Or give --unsafe: then what students wrote runs in your account, and can read and change what you "
-            "can: your files, the gradebook, other students' work.",
-        )
-    with Telling() as telling:
-        records = grade_class(
-            submissions, into, RealObserver(not unsafe, limit), jobs=jobs or os.cpu_count() or 1,
-            told=telling.told, tick=telling.tick,
-        )  # fmt: skip
-    _write_json(json_file, records)
-    tiers = list(records[0]["tiers"])
-    rows = [
-        [one["student"], one["outcome"].replace("_", " "),
-         *("" if one["score"] is None else f"{one['tiers'][tier]['earned']:g}" for tier in tiers),
-         "" if one["score"] is None else f"{one['score']:g}"]
-        for one in records
-    ]  # fmt: skip
-    table("Grades", ["student", "outcome", *tiers, "total"], rows)
-    out.print(f"In {into}: gradebook.db, grades.csv, graded/.", markup=False, soft_wrap=True)
-    if any(one["outcome"] == "grader_fault" for one in records):
-        raise typer.Exit(2)
-
-
-@app.command()
-def report(
-    into: Annotated[Path, typer.Option(help="The class folder, in which ./course grade has been.")] = ROOT,
-    json_file: Json = None,
-) -> None:
-    """Show what a class shows: hard checks, frequent mistakes, submissions to look at. Writes report.html."""
-    from autograder.grading import pages
-    from autograder.grading.records import ClassFolder
-    from autograder.manifest import load
-
-    folder = ClassFolder(into.resolve())
-    if not folder.records():
-        raise CourseError("Nothing has been graded here.", where=str(into), todo="Run ./course grade first.")
-    told = pages.write_report(folder, load())
-    _write_json(json_file, told)
-    counts = ["pass", "not_yet", "waiting", "could_not_check"]
-    rows = [[one["id"], *(str(one[count]) for count in counts)] for one in told["checks"]]
-    table("Checks, the hardest first", ["check", *(count.replace("_", " ") for count in counts)], rows)
-    rows = [[one["trap"], str(len(one["students"])), ", ".join(one["students"][:5])] for one in told["traps"][:10]]
-    if rows:
-        table("Recognised mistakes", ["mistake", "students", "who"], rows)
-    for one in told["alike"]:
-        out.print(f"Alike, to look at: {' and '.join(one['students'])}. {one['why']}", markup=False, soft_wrap=True)
-    out.print(f"The page: {folder.path / pages.REPORT}", markup=False, soft_wrap=True)
+for command in (cli_grading.observe, cli_grading.judge, cli_grading.grade, cli_grading.report):
+    app.command()(command)
 
 
 @app.command()
@@ -300,8 +170,8 @@ def check(
     from autograder import checking
 
     result = checking.check(folder, name)
-    _write_json(json_file, result)
-    _exit_unless_passed([result])
+    write_json(json_file, result)
+    exit_unless_passed([result])
 
 
 @app.command()
@@ -334,7 +204,7 @@ def quiz(
     ] = None,
     live: Annotated[bool, typer.Option("--live", help="For a class: Enter shows the answer.")] = False,
     html: Annotated[
-        Path | None, typer.Option(callback=_writable, help="Write a page to this file, and ask nothing.")
+        Path | None, typer.Option(callback=writable, help="Write a page to this file, and ask nothing.")
     ] = None,
 ) -> None:
     """Ask the quiz in the terminal, or write it as a page."""
@@ -366,7 +236,7 @@ def bench(
 
     names = NAMES if name == "all" else [name]
     result = measure(names, repeats, lambda line: err.print(line, markup=False), chapter or (), submissions)
-    _write_json(json_file, [one.as_json() for one in result.figures])
+    write_json(json_file, [one.as_json() for one in result.figures])
     result.show()
 
 
@@ -410,29 +280,6 @@ def main() -> NoReturn:
         show_error(CourseError("The disk is full.", where=str(error.filename or ROOT), todo="Make room: about 1 GB."))
         sys.exit(2)
     sys.exit(0)
-
-
-def _exit_unless_passed(documents: list[dict[str, Any]]) -> None:
-    """Exit with 2 where a check could not be made, and with 1 where one has not passed."""
-    outcomes = {check["verdict"] for document in documents for check in document["checks"]}
-    if "could_not_check" in outcomes:
-        raise typer.Exit(2)
-    if outcomes - {"pass"}:
-        raise typer.Exit(1)
-
-
-def _points(grade: dict[str, float]) -> str:
-    return f"{grade['score']:g} of {grade['max_score']:g}"
-
-
-def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}")
-
-
-def _write_json(path: Path | None, document: object) -> None:
-    if path:
-        _beside(path).write_text(json.dumps(document, indent=1) + "\n")
-        _beside(path).rename(path)
 
 
 def _or_fail(command: list[str]) -> None:

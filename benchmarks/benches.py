@@ -24,8 +24,8 @@ from benchmarks.usage import Peak, cpu
 CLI = ("cli", "cli-dags-list", "cli-backfill-dry-run", "cli-dbt-run")
 """`cli` is the three commands one after another."""
 
-NAMES = (*pipeline.NAMES, "cli", "limit", "footprint", "observe", "notebooks", "class", "class-sandbox", "class-size",
-         "class-memory")  # fmt: skip
+NAMES = (*pipeline.NAMES, "cli", "limit", "observe", "notebooks", "class", "class-sandbox", "class-size",
+         "class-memory", "footprint")  # fmt: skip
 """What can be asked for."""
 
 IDLE_FOR = 20.0
@@ -91,44 +91,30 @@ def run(
                 prepare_cli(side)
             left, right = alternate(lambda: cli(stock), lambda: cli(ours), repeats, told)
         result.figures += figures(left, right, CLI)
-    if "limit" in names:
-        told("limit:")
-        left, right = alternate(plain, limit, repeats, told)
-        result.figures += figures(left, right, ["limit"])
-        result.stages["limit"] = {"plain": stages(left), "ours": stages(right)}
-    if "footprint" in names:
-        told("footprint:")
-        result.figures += footprint()
-    work: dict[str, Callable[..., Sample]] = {
-        "observe": coursework.observe,
-        "notebooks": partial(coursework.notebooks, chapters),
-    }
-    if "class" in names:
-        told("class:")
-        left, right = alternate(
-            partial(class_grading.stock, submissions), partial(class_grading.ours, submissions), repeats, told
-        )
-        result.figures += figures(left, right, ["class"])
-        result.stages["class"] = {"stock": stages(left), "ours": stages(right)}
-    if "class-sandbox" in names:
-        told("class-sandbox:")
-        left, right = alternate(
-            partial(class_grading.ours, 1, "--unsafe", name="class-sandbox"),
-            partial(class_grading.ours, 1, name="class-sandbox"),
-            repeats,
-            told,
-        )
-        result.figures += figures(left, right, ["class-sandbox"])
-    single = {"class-size": class_grading.flat, "class-memory": class_grading.memory}
-    for name in [name for name in single if name in names]:
+    turns = in_turns(chapters, submissions)
+    for name in [name for name in (*turns, *ALONE) if name in names]:
         told(f"{name}:")
-        result.figures.append(single[name]())
-    for name in [name for name in work if name in names]:
-        told(f"{name}:")
-        left, right = alternate(partial(work[name], warm=False), partial(work[name], warm=True), repeats, told)
+        if name in ALONE:
+            result.figures += ALONE[name]()
+            continue
+        (left_is, measure_left), (right_is, measure_right) = turns[name].items()
+        left, right = alternate(measure_left, measure_right, repeats, told)
         result.figures += figures(left, right, [name])
-        result.stages[name] = {"stock": stages(left), "ours": stages(right)}
+        result.stages[name] = {left_is: stages(left), right_is: stages(right)}
     return result
+
+
+def in_turns(chapters: Sequence[str], submissions: int) -> dict[str, dict[str, Callable[[], Sample]]]:
+    """Return the two sides of each benchmark that has two, by what they are called."""
+    notebooks = partial(coursework.notebooks, chapters)
+    sandboxed = partial(class_grading.ours, 1, name="class-sandbox")
+    return {
+        "limit": {"plain": plain, "ours": limit},
+        "observe": {"stock": partial(coursework.observe, warm=False), "ours": partial(coursework.observe, warm=True)},
+        "notebooks": {"stock": partial(notebooks, warm=False), "ours": partial(notebooks, warm=True)},
+        "class": {"stock": partial(class_grading.stock, submissions), "ours": partial(class_grading.ours, submissions)},
+        "class-sandbox": {"without": partial(sandboxed, "--unsafe"), "with": sandboxed},
+    }
 
 
 def prepare_cli(side: Side) -> None:
@@ -201,3 +187,11 @@ def used(kind: Callable[[Ground], Side]) -> tuple[float, float]:
             side = kind(ground)
             pipeline.measure(side, ["backfill"], warmed=0.0)
         return peak.megabytes, cpu(IDLE_FOR)
+
+
+ALONE: dict[str, Callable[[], list[Figure]]] = {
+    "class-size": lambda: [class_grading.flat()],
+    "class-memory": lambda: [class_grading.memory()],
+    "footprint": footprint,
+}
+"""Benchmarks that take no turns."""

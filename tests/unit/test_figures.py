@@ -7,8 +7,23 @@ import pytest
 from autograder.cli import app
 from autograder.errors import CourseError
 from autograder.paths import ROOT
-from benchmarks import NAMES, run
+from benchmarks import NAMES, benches, run
 from benchmarks.figures import FLOORS, Figure, Sample, alternate, figures, stages, tables
+
+
+def test_every_name_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def measured(left: object, right: object, repeats: int, told: object) -> tuple[list[Sample], list[Sample]]:
+        return ([Sample(dict.fromkeys(NAMES, 2.0), {"work": 1.0})], [Sample(dict.fromkeys(NAMES, 1.0), {})])
+
+    monkeypatch.setattr(benches, "alternate", measured)
+    for name in benches.ALONE:
+        monkeypatch.setitem(benches.ALONE, name, lambda name=name: [Figure(name, 2.0, 1.0, 1)])
+    others = [name for name in NAMES if name != "cli"]  # it starts an Airflow on each side before
+    result = run(others, 1, asked.append)
+    assert [one.name for one in result.figures] == others
+    assert result.stages["class"] == {"stock": {"work": 1.0}, "ours": {}}
 
 
 def test_sides_take_turns_stock_first() -> None:
