@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from autograder.console import err
+from autograder.grading.feedback import shown
 from autograder.grading.records import Record
 
 OUTCOMES = {
@@ -68,11 +69,15 @@ class Telling:
 
 def line(record: Record) -> str:
     """Return one student's line, as rich's markup."""
-    parts = [f"{OUTCOMES[record['outcome']]}  {escape(record['student'])}"]
+
+    def safe(text: str) -> str:
+        return escape(shown(" ".join(text.split())))
+
+    parts = [f"{OUTCOMES[record['outcome']]}  {safe(record['student'])}"]
     if record["score"] is not None:
         parts.append(f"{record['score']:g} of {record['max_score']:g}")
     if record["reason"]:
-        parts.append(escape(record["reason"]))
+        parts.append(safe(record["reason"]))
     if record["notes"]:
-        parts.append(f"{len(record['notes'])} repaired: {escape(' '.join(record['notes']))}")
+        parts.append(f"{len(record['notes'])} repaired: {safe(' '.join(record['notes']))}")
     return "  ".join(parts)

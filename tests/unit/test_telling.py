@@ -40,6 +40,14 @@ def test_a_line_tells_outcome_points_reason_and_repairs() -> None:
     ]
 
 
+def test_a_line_does_nothing_to_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "\x1b[2J[bold]\udcff\u202e\r\n.txt"
+    with Telling() as telling:
+        telling.told(made("ada", Seen("timeout", f"{name} is no notebook."), f"{name} was left out."), 0)
+    told = "[bold] .txt is no notebook.  1 repaired: [bold] .txt was left out."
+    assert capsys.readouterr().err == f"✗ timeout  ada  0 of 100  {told}\n"
+
+
 def test_lines_outside_a_terminal_tell_how_many_are_left(capsys: pytest.CaptureFixture[str]) -> None:
     with Telling() as telling:
         telling.told(CLASS[0], 2)
