@@ -250,7 +250,7 @@ class Airflow:
                 errors="replace", timeout=COMMAND_LIMIT, check=False,
             )  # fmt: skip
 
-        with Gate(self.inside.gate, self.session.folder / FOLDER / "airflow", run) as gate:
+        with Gate(self.inside.gate, self.session.folder / FOLDER / "airflow", run, self.inside.tampered) as gate:
             path = leaf.described(self.extra[SANDBOX])["environment"]["PATH"]
             yield {"PATH": os.pathsep.join([str(gate.folder), path])}
 

@@ -2,8 +2,9 @@
 
 Contract: `Gate` is a context. While it is open, `airflow dags trigger`, `airflow backfill create`, `airflow dags pause`
 and `unpause`, run inside with its `folder` before PATH, are done outside, on the Airflow that runs: with the arguments
-that were typed, and nothing else of the sandbox's. Any other command is the sandbox's own `airflow`. These four run no
-code of a student's: they work on what Airflow has stored.
+that were typed, and nothing else of the sandbox's. Any other command is the sandbox's own `airflow`, which asks nobody
+outside: a program that asks for one all the same speaks to the gate by itself, and is told of as tampering. These four
+run no code of a student's: they work on what Airflow has stored.
 """
 
 import contextlib
@@ -25,6 +26,9 @@ LARGEST = 100_000
 
 MOST = 20
 """Commands that one gate carries out."""
+
+LONGEST_TOLD = 100
+"""Characters of a command that are told."""
 
 CLIENT = """
 import json, os, socket, sys
@@ -55,11 +59,13 @@ class Gate:
         The sandbox's own `airflow`.
     run
         Carries a command out.
+    tampered
+        Takes a command that only a program of a student's own can have asked for.
     """
 
-    def __init__(self, folder: Path, real: Path, run: Run) -> None:
+    def __init__(self, folder: Path, real: Path, run: Run, tampered: Callable[[str], None]) -> None:
         self.folder = folder
-        self._run = run
+        self._run, self._tampered = run, tampered
         self._left = MOST
         for old in folder.iterdir():
             old.unlink()
@@ -93,7 +99,7 @@ class Gate:
                 caller, _ = self._listener.accept()
             except OSError:
                 return  # closed
-            with caller, contextlib.suppress(OSError, ValueError, subprocess.SubprocessError):
+            with caller, contextlib.suppress(OSError, ValueError, RecursionError, subprocess.SubprocessError):
                 caller.settimeout(5)  # one that says nothing keeps the next one waiting
                 answer = self._answer(_all_of(caller))
                 caller.sendall(json.dumps(answer).encode())
@@ -102,8 +108,11 @@ class Gate:
         argv = json.loads(said)
         if not isinstance(argv, list) or not all(isinstance(one, str) and "\0" not in one for one in argv):
             raise ValueError("no command line")
-        if tuple(argv[:2]) not in ALLOWED or self._left == 0:
+        if tuple(argv[:2]) not in ALLOWED:  # the client passes no other on, whatever is typed
+            self._tampered(shlex.join(["airflow", *argv])[:LONGEST_TOLD])
             raise ValueError("not allowed")
+        if self._left == 0:
+            raise ValueError("too many")
         self._left -= 1
         done = self._run(argv)
         return done.returncode, done.stdout

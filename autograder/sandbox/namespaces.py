@@ -16,7 +16,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Self
@@ -80,12 +80,15 @@ class Namespaces:
         The process that they belong to.
     description
         The file that `leaf` reads.
+    tampered
+        Takes what something in it asked of us that nothing honest asks.
     """
 
     session: Session
     name: str
     pid: int
     description: Path
+    tampered: Callable[[str], None] = field(repr=False)
     _places: Sequence[Path] = field(repr=False)
     _holder: subprocess.Popen[bytes] = field(repr=False)
     _root: int = field(repr=False)
@@ -96,7 +99,7 @@ class Namespaces:
     @classmethod
     def open(
         cls, session: Session, name: str, project: Path, *,
-        limits: Limits, environment: Mapping[str, str], readable: Sequence[Path] = (),
+        limits: Limits, environment: Mapping[str, str], tampered: Callable[[str], None], readable: Sequence[Path] = (),
         links: Mapping[str, str] = {}, ports: Sequence[int] = (), commands: Commands | None = None,
     ) -> Self:  # fmt: skip
         """Make them.
@@ -111,6 +114,8 @@ class Namespaces:
             What processes in it may use.
         environment
             All of the environment of its processes.
+        tampered
+            See above.
         readable
             What else it has, read-only, at the same paths.
         links
@@ -161,7 +166,7 @@ class Namespaces:
         )  # fmt: skip
         root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY)
         places = [*_writable(session, project), SHARED_MEMORY]
-        made = cls(session, name, pid, description, places, holder, root, os.pidfd_open(pid))
+        made = cls(session, name, pid, description, tampered, places, holder, root, os.pidfd_open(pid))
         try:
             made.put(project)
             made._join_up(ports, commands)

@@ -94,9 +94,16 @@ class Sandbox:
             When the submission has been ended already.
         """
         self.check()
-        opened = Namespaces.open(session, name, project, limits=self.limits, **how)
+        opened = Namespaces.open(session, name, project, limits=self.limits, tampered=self._tampered, **how)
         self._opened.append(opened)
         return opened
+
+    def _tampered(self, command: str) -> None:
+        self.end(
+            "tampered",
+            f"A program of the submission asked the grader itself for `{command}`, which no command in a runbook does.",
+            "Take out what speaks to the grader; a runbook needs no more than Airflow's own commands.",
+        )
 
     def close(self) -> None:
         """End what runs in the sandbox; further namespaces may follow."""

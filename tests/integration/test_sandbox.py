@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -345,7 +345,10 @@ def gate(tmp_path: Path) -> Iterator[tuple[list[str], list[list[str]]]]:
         asked.append(list(argv))  # type: ignore[call-overload]
         return subprocess.CompletedProcess([], 3, "done outside\n")
 
-    with Gate(tmp_path / "gate", real, carry_out):
+    def tampered(command: str) -> None:
+        asked.append(["tampering", command])
+
+    with Gate(tmp_path / "gate", real, carry_out, tampered):
         yield [str(tmp_path / "gate" / "airflow")], asked
 
 
@@ -372,8 +375,8 @@ def test_any_other_command_is_the_sandboxs_own(gate: tuple[list[str], list[list[
 
 
 @pytest.mark.parametrize(
-    "said", [b"", b"[", b'["db", "reset"]', b'{"dags": "trigger"}', b'["dags", "trigger", 3]', b"[" * 200_000],
-    ids=["nothing", "half", "another command", "no list", "no text", "too long"],
+    "said", [b"", b"[", b'{"dags": "trigger"}', b'["dags", "trigger", 3]', b"[" * 90_000, b"[" * 200_000],
+    ids=["nothing", "half", "no list", "no text", "too deep", "too long"],
 )  # fmt: skip
 def test_a_gate_takes_nothing_else(gate: tuple[list[str], list[list[str]]], said: bytes) -> None:
     with socket.socket(socket.AF_UNIX) as caller:
@@ -389,3 +392,36 @@ def test_a_gate_takes_nothing_else(gate: tuple[list[str], list[list[str]]], said
     assert (
         subprocess.run([*gate[0], "dags", "pause", "x"], capture_output=True, timeout=20, check=False).returncode == 3
     )
+
+
+ASKS = """
+import json, socket
+gate = socket.socket(socket.AF_UNIX)
+gate.connect({path!r})
+gate.sendall(json.dumps({said!r}).encode())
+gate.shutdown(socket.SHUT_WR)
+print(gate.recv(100))
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome"), [(["db", "reset", "-y"], "tampered"), (["dags", "pause", "x"], None), (["dags", 3], None)]
+)
+def test_who_asks_the_gate_by_itself_for_another_command_has_tampered(
+    session: Session, project: Path, said: list[object], outcome: str | None
+) -> None:
+    asked: list[list[str]] = []
+
+    def carry_out(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        asked.append(list(argv))
+        return subprocess.CompletedProcess([], 0, "")
+
+    with Sandbox(SMALL) as sandbox:
+        inside = opened(sandbox, session, project)
+        with Gate(inside.gate, Path("/bin/true"), carry_out, inside.tampered):
+            run(inside, project, ASKS.format(path=str(inside.gate / "gate"), said=said))
+        assert (sandbox.ended and sandbox.ended.outcome) == outcome
+        assert asked == ([said] if outcome is None and said[1] == "pause" else [])
+        if outcome:
+            with pytest.raises(Ended, match="asked the grader itself for `airflow db reset -y`"):
+                sandbox.check()
