@@ -8,8 +8,10 @@ raised as a `CourseError` that says what to ask the student for; each repair is 
 
 import copy
 import json
+import os
 import re
 import shutil
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +20,7 @@ from typing import Any
 from autograder.errors import CourseError
 from autograder.grading.archives import ENDINGS
 from autograder.grading.realign import Notebook, grade_id, read_notebook, realign, solutions, target
-from autograder.grading.unpack import unpack
+from autograder.grading.unpack import opened, unpack
 from autograder.manifest import DAG_FILE
 from autograder.observe.project import write_project, written_files
 from autograder.paths import ASSIGNMENT
@@ -79,7 +81,9 @@ def handed_in(folder: Path, assignment: str = ASSIGNMENT) -> list[HandedIn]:
             notes.append(f"{path.name} is graded under the name {student}.")
         inner = path / assignment
         work = inner if path.is_dir() and inner.is_dir() else path
-        found[student] = HandedIn(student, work, _timestamp(work), tuple(notes))
+        # Elsewhere than in nbgrader's layout such a file would be a student's own.
+        submitted = _timestamp(inner) if work == inner else None
+        found[student] = HandedIn(student, work, submitted, tuple(notes))
     if not found:
         raise CourseError("There is no submission in this folder.", where=str(folder), todo="Name another folder.")
     return list(found.values())
@@ -98,10 +102,10 @@ def _stem(name: str) -> str:
 
 
 def _timestamp(work: Path) -> str | None:
-    path = work / _TIMESTAMP
     try:
-        with path.open(encoding="utf-8") as lines:
-            return lines.read(100).strip() or None
+        with opened(work / _TIMESTAMP) as file:
+            text = file.read(100).decode() if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else ""
+            return text.strip() or None
     except (OSError, ValueError):
         return None
 

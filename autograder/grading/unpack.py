@@ -139,7 +139,7 @@ def fingerprint(handed_in: Path) -> str:
 def _add(content: "hashlib._Hash", folder: Path, path: Path) -> None:
     content.update(f"\0{path.relative_to(folder)}\0".encode("utf-8", "surrogateescape"))
     try:
-        with _opened(path) as source:
+        with opened(path) as source:
             if stat.S_ISREG(os.fstat(source.fileno()).st_mode):
                 content.update(f"{os.fstat(source.fileno()).st_size}\0".encode())
                 while block := source.read(_BLOCK):
@@ -148,7 +148,7 @@ def _add(content: "hashlib._Hash", folder: Path, path: Path) -> None:
         content.update(b"unreadable")
 
 
-def _opened(path: Path) -> IO[bytes]:
+def opened(path: Path) -> IO[bytes]:
     """Open a file as what it is now: a pipe must not hold us up, nor a link be followed."""
     return open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")  # noqa: PTH123 - a descriptor
 
@@ -163,7 +163,7 @@ def _copy_folder(folder: Path, room: _Room) -> None:
             if name in LEFT:
                 continue
             try:
-                source = _opened(path)
+                source = opened(path)
             except OSError:
                 room.leave_out(str(relative / name), "it is a link, or cannot be read")
                 continue
@@ -177,7 +177,7 @@ def _copy_folder(folder: Path, room: _Room) -> None:
 def _extract(archive: Path, prefix: str, room: _Room) -> None:
     named = archive.name.removeprefix(".").removesuffix(".unpacked")
     try:
-        for name, ordinary, opened in members(archive, zipped=named.lower().endswith(".zip"), budget=room.budget):
+        for name, ordinary, member in members(archive, zipped=named.lower().endswith(".zip"), budget=room.budget):
             clean = PurePosixPath(name.replace("\\", "/"))
             if any(part in LEFT for part in clean.parts):
                 continue
@@ -187,7 +187,7 @@ def _extract(archive: Path, prefix: str, room: _Room) -> None:
             elif not ordinary:
                 room.leave_out(f"{name} in the archive", "it is a link, or no ordinary file")
             else:
-                with opened() as source:
+                with member() as source:
                     room.write(f"{prefix}{clean}", source)
     except CourseError:
         raise

@@ -1,8 +1,8 @@
-"""Are the things counted that a section tells of?"""
+"""What is read in students' documents, however they are written."""
 
 import pytest
 
-from autograder.checks.documents import entries
+from autograder.checks.documents import entries, month_rows, sections, words
 
 TABLE = "| Sign | Remedy |\n|---|---|\n"
 
@@ -25,3 +25,23 @@ TABLE = "| Sign | Remedy |\n|---|---|\n"
 )
 def test_entries(text: str, number: int) -> None:
     assert entries(text) == number
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["# a" + " #" * 40_000 + "x", "<!--" * 25_000, "## " + " " * 90_000 + "x", "<!--" * 10_000 + "-->" * 10_000],
+    ids=["a heading that does not end", "comments that do not end", "spaces", "comments in comments"],
+)
+def test_no_text_takes_its_square_in_time(text: str) -> None:
+    """Each of these took a regular expression minutes, in which nobody else's verdict was made."""
+    assert entries(text) >= 0
+    assert words(text) >= 0
+    assert set(sections(text, {"a": "a"})) <= {"a"}
+
+
+def test_headings_lose_what_closes_them() -> None:
+    assert sections("## Logs ##\nhere\n## Next #", {"Logs": "logs", "Next": "next"}) == {"Logs": "\nhere\n", "Next": ""}
+
+
+def test_a_number_that_no_table_has_is_none() -> None:
+    assert month_rows(f"| 2024-01 | {'9' * 5000} | 1,234 |") == {"2024-01": [1234]}

@@ -215,6 +215,22 @@ def test_students_are_found_in_each_layout(tmp_path: Path) -> None:
     assert found["Eve_Ng_1234"].notes == ("Eve Ng_1234_assignsubmission_file is graded under the name Eve_Ng_1234.",)
 
 
+def test_when_it_was_handed_in_is_taken_from_nbgraders_own_file_alone(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("of the teacher")
+    class_folder = tmp_path / "class"
+    save(class_folder / "plain" / "dags" / "taxi_pipeline.py", "")
+    (class_folder / "plain" / "timestamp.txt").write_text("2020-01-01 10:00:00 UTC\n")
+    for student in ("link", "pipe"):
+        save(class_folder / student / ASSIGNMENT / f"{ASSIGNMENT}.ipynb")
+    (class_folder / "link" / ASSIGNMENT / "timestamp.txt").symlink_to(tmp_path / "secret")
+    os.mkfifo(class_folder / "pipe" / ASSIGNMENT / "timestamp.txt")
+    assert {one.student: one.submitted for one in handed_in(class_folder)} == {
+        "link": None,
+        "pipe": None,
+        "plain": None,
+    }
+
+
 def test_who_handed_in_other_assignments_only_has_no_submission(tmp_path: Path) -> None:
     save(tmp_path / "ada" / ASSIGNMENT / f"{ASSIGNMENT}.ipynb")
     save(tmp_path / "bob" / "another" / "another.ipynb")
