@@ -3,7 +3,8 @@
 Contract: `python -m autograder.airflow_local.describe OUT`, in the environment of an Airflow, imports each file of its
 DAGs folder in a process of its own, as its DAG processor does, serializes the DAGs, and writes to OUT:
 `{"import_errors": [{"file", "text"}], "dags": {dag_id: …}, "seconds": s}`. A file that ends its process, or does not
-end, is an import error, and so is one whose process says anything else than such a description. No database is needed.
+end, is an import error, and so is one whose process says anything else than such a description. Which file a DAG is in
+is never taken from its process, which a student's code could speak for. No database is needed.
 """
 
 import contextlib
@@ -15,11 +16,12 @@ import socket
 import sys
 import time
 import traceback
-from datetime import timedelta
+from datetime import datetime, timedelta
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import FiniteFloat, TypeAdapter, ValidationError
+from pydantic import AfterValidator, FiniteFloat, TypeAdapter, ValidationError
 from typing_extensions import TypedDict  # pydantic's, until Python 3.12
 
 from autograder.airflow_local import preload
@@ -35,6 +37,22 @@ LARGEST = 4_000_000
 
 
 State = Literal["failed", "success"]
+
+
+def _a_moment(text: str) -> str:
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("a moment without a time zone")
+    return text
+
+
+def _a_graph(tasks: "dict[str, Task]") -> "dict[str, Task]":
+    try:
+        order = list(TopologicalSorter({task_id: task["downstream"] for task_id, task in tasks.items()}).static_order())
+    except CycleError as error:
+        raise ValueError("tasks that wait for each other") from error
+    if len(order) > len(tasks):
+        raise ValueError("a task after one that there is not")
+    return tasks
 
 
 class ImportFailure(TypedDict):
@@ -59,12 +77,12 @@ class Dag(TypedDict):
 
     file: str
     schedule: str | None
-    start_date: str | None
+    start_date: Annotated[str, AfterValidator(_a_moment)] | None
     catchup: bool
     max_active_runs: int
     tags: list[str]
     callbacks: list[State]
-    tasks: dict[str, Task]
+    tasks: Annotated[dict[str, Task], AfterValidator(_a_graph)]
 
 
 class Description(TypedDict):
@@ -94,6 +112,7 @@ def main(out: Path) -> None:
 
 def _apart(path: Path, folder: Path) -> Description:
     """Describe one file in a forked child."""
+    file = str(path.relative_to(folder))
     ours, theirs = socket.socketpair()
     child = os.fork()
     if child == 0:
@@ -110,10 +129,14 @@ def _apart(path: Path, folder: Path) -> Description:
         said, why = _hear(child, ours)
     if not why:
         try:
-            return TypeAdapter(Description).validate_json(said, strict=True)
+            found = TypeAdapter(Description).validate_json(said, strict=True)
         except ValidationError:
             why = "ended the process that imported it"
-    return {"import_errors": [{"file": str(path.relative_to(folder)), "text": f"The file {why}."}], "dags": {}}
+        else:
+            for dag in found["dags"].values():
+                dag["file"] = file
+            return found
+    return {"import_errors": [{"file": file, "text": f"The file {why}."}], "dags": {}}
 
 
 def _hear(child: int, ours: socket.socket) -> tuple[bytes, str | None]:
