@@ -6,10 +6,11 @@ DAG files of a project; `start` makes both. Several of a session share a `Shared
 All of it belongs to the session and ends with it; the project folder is not written to.
 """
 
+import contextlib
 import hmac
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -193,6 +194,7 @@ class World:
         if sandbox:
             database.create_confined_user(made.user)
             sandbox.watch_database(database, made.warehouse)
+            sandbox.watch_witnessed(log, outside)
         if not database.has_database(made.warehouse):
             database.create_database(made.warehouse, owner=made.user)
         return made
@@ -214,11 +216,16 @@ class World:
         """
         return self.shared.postgres.connect(self.warehouse, search_path="pg_catalog")
 
-    def look(self) -> psycopg.Connection:
+    @contextlib.contextmanager
+    def look(self) -> Iterator[psycopg.Connection]:
         """Open a connection that reads the warehouse, on which a student's functions and views can do no harm."""
         user = self.user + LOOKER if self.sandbox else ADMIN
         limit = {"statement_timeout": f"{LOOK_LIMIT:.0f}s"}
-        return self.shared.postgres.connect(self.warehouse, user=user, search_path="pg_catalog", **limit)
+        with contextlib.ExitStack() as stack:
+            if self.sandbox:
+                stack.enter_context(self.sandbox.reading())
+            connect = self.shared.postgres.connect(self.warehouse, user=user, search_path="pg_catalog", **limit)
+            yield stack.enter_context(connect)
 
     def notifications(self) -> list[dict[str, Any]]:
         """Return the notifications that came so far, oldest first."""
@@ -296,9 +303,9 @@ class World:
         assert self.sandbox  # noqa: S101 - the caller's
         shared, said, database = self.shared, self.outside_server.said, self.shared.postgres
         metadata = database.uri(airflow.name, user=self.user, driver="postgresql+psycopg2") if own_metadata else None
-        if own_metadata:
-            self.sandbox.watch_database(database, airflow.name)
-        self.sandbox.watch_logs(shared.session.logs / airflow.name)
+        self.sandbox.watch_database(database, airflow.name)
+        logs = [shared.session.logs / f"{airflow.name}-{component}.log" for component in COMPONENTS]
+        self.sandbox.watch_logs(shared.session.logs / airflow.name, *logs)
         inside = self.sandbox.open(
             shared.session,
             airflow.name,

@@ -102,8 +102,11 @@ def receiver(log: Path) -> uvicorn.Server:
     """Return a server that takes any request as a notification, and answers "ok"."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        body = (await Request(scope, receive).body()).decode("utf-8", errors="replace")
-        _write(log, {"method": scope["method"], "path": scope["path"], "body": body[:BODY_KEPT]})
+        body = bytearray()
+        async for part in Request(scope, receive).stream():  # never all of it at once: it may have no end
+            body += part[: 4 * BODY_KEPT - len(body)]
+        text = body.decode("utf-8", errors="replace")[:BODY_KEPT]
+        _write(log, {"method": scope["method"], "path": scope["path"], "body": text})
         await PlainTextResponse("ok")(scope, receive, send)
 
     return uvicorn.Server(uvicorn.Config(app, lifespan="off", ws="none", access_log=False, log_level="warning"))

@@ -52,8 +52,13 @@ host all all {CONFINED_ADDRESS}/32 reject
 MOST_MEMORY = 4 * 2**30
 """Bytes that one process of Postgres may address: a query that asks for more fails, rather than the machine."""
 
-TEMP_FILES = "512MB"
-"""What the queries of a sandbox's user may write beside its tables."""
+CONFINED_SETTINGS = {
+    "temp_file_limit": "64MB",  # of each session: what its queries may write beside its tables
+    # What its statements are, and what they say, would else fill the server's log.
+    "log_min_messages": "panic",
+    "log_min_error_statement": "panic",
+}
+"""Settings of a sandbox's users, which they cannot change."""
 
 UNPRIVILEGED = 65534
 """The user id that stands in for root, as which Postgres refuses to run ("nobody")."""
@@ -66,7 +71,8 @@ SETTINGS = {
     "full_page_writes": "off",
     "wal_level": "minimal",
     "max_wal_senders": "0",
-    "max_connections": "120",
+    "max_connections": "400",  # of each sandbox 40, of each Airflow 20
+    "max_notify_queue_pages": "64",  # nobody listens: what is sent would be kept on the disk, up to 8 GB
     "dynamic_shared_memory_type": "mmap",  # in the data folder, so that it goes with it
     "timezone": "UTC",
     "log_timezone": "UTC",
@@ -114,8 +120,9 @@ class Postgres:
                 self.passwords[user] = secrets.token_hex(16)
                 create = "CREATE ROLE {} LOGIN PASSWORD {} CONNECTION LIMIT 40"
                 connection.execute(sql.SQL(create).format(sql.Identifier(user), sql.Literal(self.passwords[user])))
-                limit = sql.SQL("ALTER ROLE {} SET temp_file_limit = {}")
-                connection.execute(limit.format(sql.Identifier(user), sql.Literal(TEMP_FILES)))
+                for setting, value in CONFINED_SETTINGS.items():
+                    alter = sql.SQL(f"ALTER ROLE {{}} SET {setting} = {{}}")
+                    connection.execute(alter.format(sql.Identifier(user), sql.Literal(value)))
             for grant in ("GRANT {all} TO {user}", "GRANT {user} TO {looker}"):
                 connection.execute(sql.SQL(grant).format(**names))
 
@@ -144,11 +151,23 @@ class Postgres:
             return connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone() is not None
 
     def create_database(self, name: str, *, template: str = "template1", owner: str = ADMIN) -> None:
-        """Create a database for its owner alone, as a copy of `template` (file by file: 0.05 s for Airflow's)."""
+        """Create a database for its owner alone, as a copy of `template` (file by file: 0.05 s for Airflow's).
+
+        A sandbox's user may do all in it and nothing to it, and so does not own it: an owner can drop it, or have
+        settings come over whoever opens it.
+        """
+        confined = owner + LOOKER in self.passwords
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY OWNER {}")
         with self.connect(ADMIN) as connection:
-            connection.execute(statement.format(*map(sql.Identifier, (name, template, owner))))
+            names = (name, template, ADMIN if confined else owner)
+            connection.execute(statement.format(*map(sql.Identifier, names)))
             _close(connection, name)
+            if confined:
+                grant = sql.SQL("GRANT ALL ON DATABASE {} TO {}")
+                connection.execute(grant.format(sql.Identifier(name), sql.Identifier(owner)))
+        if confined:
+            with self.connect(name) as connection:
+                connection.execute(sql.SQL("GRANT ALL ON SCHEMA public TO {}").format(sql.Identifier(owner)))
 
     def drop_database(self, name: str) -> None:
         """Drop a database, if there is one of this name, whoever is connected to it."""

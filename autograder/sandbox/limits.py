@@ -19,7 +19,8 @@ class Limits:
     Parameters
     ----------
     memory_mb
-        Memory of all its processes, MiB; one alone may address twice as much.
+        Memory of all its processes, with the files that they wrote, and of all its queries, MiB; one process alone may
+        address twice as much.
     processes
         How many at once.
     cpu_s
@@ -33,9 +34,11 @@ class Limits:
     files_made
         Files in each such place.
     database_mb
-        Size of its warehouse, MiB.
+        Size of each of its databases, its Airflow's among them, MiB.
     logs_mb
         Size of all its logs, MiB.
+    witnessed_mb
+        Size of what the servers outside write down of what it asks and tells them, MiB.
     seconds
         From the first to the last of its processes.
     """
@@ -49,6 +52,7 @@ class Limits:
     files_made: int = 50_000
     database_mb: int = 1024
     logs_mb: int = 256
+    witnessed_mb: int = 16
     seconds: float = 900.0
 
     def ours(self) -> dict[str, int]:

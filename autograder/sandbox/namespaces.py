@@ -275,18 +275,19 @@ class Namespaces:
             return True
         return False
 
-    def files_made(self) -> int:
-        """Return how many files there are in the place that has most."""
-        counts = [0]
+    def written(self) -> list[tuple[int, int]]:
+        """Return of each place that can be written to how many files it has, and how many bytes, which are memory."""
+        found = []
         for place in self._places:
             with contextlib.suppress(OSError):
                 handle = os.open(str(place.relative_to("/")), os.O_PATH | os.O_NOFOLLOW, dir_fd=self._root)
                 try:
                     about = os.statvfs(handle)
-                    counts.append(about.f_files - about.f_ffree)
+                    bytes_used = (about.f_blocks - about.f_bfree) * about.f_frsize
+                    found.append((about.f_files - about.f_ffree, bytes_used))
                 finally:
                     os.close(handle)
-        return max(counts)
+        return found
 
     def end(self) -> None:
         """End all that is inside: with the first process of a namespace the kernel ends the others."""

@@ -9,21 +9,19 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
-import psycopg
-
-from autograder.airflow_local.postgres import ADMIN, Postgres
+from autograder.airflow_local.postgres import Postgres
 from autograder.airflow_local.session import Session
 from autograder.errors import CourseError
+from autograder.sandbox.databases import Databases, reading
+from autograder.sandbox.ended import Ended, Outcome
 from autograder.sandbox.environment import superfluous
 from autograder.sandbox.limits import MIB, Limits
 from autograder.sandbox.namespaces import Namespaces
-
-Outcome = Literal["student_error", "timeout", "out_of_memory", "tampered"]
+from autograder.sandbox.processes import is_busy, members, proportional, resident
 
 LOOKS_EVERY = 0.25
 """Seconds between two looks at processes."""
@@ -34,15 +32,6 @@ PATIENCE = 8
 
 SLOWLY = 4
 """Of so many looks one is at databases and logs, too."""
-
-
-class Ended(CourseError):  # noqa: N818 - it is the submission that has ended
-    """A submission was ended: `outcome` is its verdict as a whole."""
-
-    def __init__(self, outcome: Outcome, reason: str, todo: str) -> None:
-        super().__init__(reason, todo=todo, exit_code=1)
-        self.outcome = outcome
-        self.reason = f"{reason} {todo}"
 
 
 class Sandbox:
@@ -58,10 +47,12 @@ class Sandbox:
         self.limits = limits
         self.ended: Ended | None = None
         self._opened: list[Namespaces] = []
-        self._databases: set[str] = set()
-        self._postgres: Postgres | None = None
+        self._databases = Databases()
+        self._failed: Exception | None = None
         self._logs: list[Path] = []
+        self._witnessed: list[Path] = []
         self._busy_looks = 0
+        self._in_files = 0
         self._over = threading.Event()
         self._watch = threading.Thread(target=self._look_on, name="sandbox-watch", daemon=True)
 
@@ -111,51 +102,72 @@ class Sandbox:
             self._opened.pop().close()
 
     def watch_database(self, postgres: Postgres, name: str) -> None:
-        """Hold a database to its size."""
-        self._postgres = postgres
-        self._databases.add(name)
+        """Hold a database to its size, and who works in it to what they may use."""
+        self._databases.add(postgres, name)
 
-    def watch_logs(self, folder: Path) -> None:
-        """Hold what its processes say to its size."""
-        self._logs.append(folder)
+    def reading(self) -> contextlib.AbstractContextManager[None]:
+        """Return a context in which tables are read for us: who ends that from within is ended."""
+        return reading(self.end)
+
+    def watch_logs(self, *paths: Path) -> None:
+        """Hold what its processes say to its size: files, or folders of them."""
+        self._logs += paths
+
+    def watch_witnessed(self, *paths: Path) -> None:
+        """Hold what servers outside write down of it to its size: files, or folders of them."""
+        self._witnessed += paths
 
     def check(self) -> None:
-        """Raise `Ended` if the submission was ended."""
+        """Raise `Ended` if the submission was ended.
+
+        Raises
+        ------
+        CourseError
+            When nobody looks on any more: a fault of ours.
+        """
         if self.ended:
             raise self.ended
+        if self._failed:
+            raise CourseError(f"The watch over the sandbox failed: {self._failed!r}.") from self._failed
 
     def end(self, outcome: Outcome, reason: str, todo: str) -> None:
         """End the submission, for a reason that its author can act on."""
         if self.ended is None:
             self.ended = Ended(outcome, reason, todo)
+        self._end_all()
+
+    def _end_all(self) -> None:
         for one in list(self._opened):
             one.end()
 
     def _look_on(self) -> None:
-        looks = 0
-        with contextlib.ExitStack() as stack:
-            connection: psycopg.Connection | None = None
+        try:
+            looks = 0
             while not self._over.wait(LOOKS_EVERY):
                 looks += 1
-                if self.ended is None and time.monotonic() > self._deadline:
-                    self.end(
-                        "timeout",
-                        f"The submission did not end within {self.limits.seconds:.0f} seconds.",
-                        "Look for a loop that does not end, a wait without a limit, or work that grows with each run.",
-                    )
-                self._look_at_processes()
-                if looks % SLOWLY == 0:
-                    self._look_at_files()
-                    self._look_at_logs()
-                    if self._databases and connection is None and self._postgres:
-                        with contextlib.suppress(psycopg.Error):
-                            connection = stack.enter_context(self._postgres.connect(ADMIN))
-                    if connection:
-                        self._look_at_databases(connection)
+                self._look(slowly=looks % SLOWLY == 0)
+        except Exception as error:  # nothing would hold it to its limits any more
+            self._failed = error
+            self._end_all()
+        finally:
+            self._databases.close()
+
+    def _look(self, *, slowly: bool) -> None:
+        if self.ended is None and time.monotonic() > self._deadline:
+            self.end(
+                "timeout",
+                f"The submission did not end within {self.limits.seconds:.0f} seconds.",
+                "Look for a loop that does not end, a wait without a limit, or work that grows with each run.",
+            )
+        self._look_at_processes()
+        if slowly:
+            self._look_at_files()
+            self._look_at_logs()
+            self._databases.look(self.limits, self.end, over=self.ended is not None)
 
     def _look_at_processes(self) -> None:
         inside = members([one.pid for one in self._opened])
-        busy = [pid for pid in inside if _is_busy(pid)]
+        busy = [pid for pid in inside if is_busy(pid)]
         self._busy_looks = self._busy_looks + 1 if len(busy) > MOST_BUSY else 0
         if self._busy_looks >= PATIENCE:
             for pid in busy:
@@ -168,8 +180,8 @@ class Sandbox:
                 "Start fewer: a task needs one, dbt a few.",
             )
         # What is shared with our own processes counts in each one's: looked at closely only when that is too much.
-        if sum(map(_resident, inside)) > self.limits.memory_mb * MIB:
-            used = sum(map(_proportional, inside))
+        if sum(map(resident, inside)) + self._in_files > self.limits.memory_mb * MIB:
+            used = sum(map(proportional, inside)) + self._in_files
             if used > self.limits.memory_mb * MIB:
                 self.end(
                     "out_of_memory",
@@ -178,7 +190,9 @@ class Sandbox:
                 )
 
     def _look_at_files(self) -> None:
-        if any(one.files_made() > self.limits.files_made for one in list(self._opened)):
+        places = [place for one in list(self._opened) for place in one.written()]
+        self._in_files = sum(size for _, size in places)
+        if any(files > self.limits.files_made for files, _ in places):
             self.end(
                 "student_error",
                 f"The submission made more than {self.limits.files_made} files in one place.",
@@ -186,70 +200,25 @@ class Sandbox:
             )
 
     def _look_at_logs(self) -> None:
-        size = sum(_size(folder) for folder in self._logs)
+        size = sum(map(_size, self._logs))
         if size > self.limits.logs_mb * MIB:
             self.end(
                 "student_error",
                 f"The submission wrote {size // MIB} MiB of logs; {self.limits.logs_mb} MiB are allowed.",
                 "Print what one needs to understand a run, and not the data.",
             )
-
-    def _look_at_databases(self, connection: psycopg.Connection) -> None:
-        names = list(self._databases)
-        with contextlib.suppress(psycopg.Error):
-            sizes = connection.execute(
-                "SELECT coalesce(max(pg_database_size(oid)), 0) FROM pg_database WHERE datname = ANY(%s)", [names]
-            ).fetchone()
-            if sizes and sizes[0] > self.limits.database_mb * MIB:
-                self.end(
-                    "student_error",
-                    f"The warehouse grew to {sizes[0] // MIB} MiB; {self.limits.database_mb} MiB are allowed.",
-                    "Seven months need less than 20 MiB: look for a load that repeats its rows.",
-                )
-                connection.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ANY(%s)", [names]
-                )
+        if sum(map(_size, self._witnessed)) > self.limits.witnessed_mb * MIB:
+            self.end(
+                "student_error",
+                "The submission asked the source, or sent notifications, so often that "
+                f"{self.limits.witnessed_mb} MiB were not enough to write it down.",
+                "Fetch each file once, and tell once of each run that failed.",
+            )
 
 
-def members(holders: Iterable[int]) -> list[int]:
-    """Return the processes that are in the same process namespaces as these, these among them."""
-    wanted = set()
-    for holder in holders:
-        with contextlib.suppress(OSError):
-            wanted.add(os.stat(f"/proc/{holder}/ns/pid").st_ino)  # noqa: PTH116 - done often
-    found = []
-    for name in os.listdir("/proc") if wanted else ():  # noqa: PTH208
-        if name.isdecimal():
-            with contextlib.suppress(OSError):
-                if os.stat(f"/proc/{name}/ns/pid").st_ino in wanted:  # noqa: PTH116
-                    found.append(int(name))
-    return found
-
-
-def _is_busy(pid: int) -> bool:
-    with contextlib.suppress(OSError, IndexError):
-        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] == b"R"
-    return False
-
-
-def _resident(pid: int) -> int:
-    with contextlib.suppress(OSError, ValueError):
-        _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_text().split()
-        return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
-    return 0
-
-
-def _proportional(pid: int) -> int:
-    with contextlib.suppress(OSError, ValueError):
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    return 0
-
-
-def _size(folder: Path) -> int:
+def _size(place: Path) -> int:
     total = 0
-    for path in folder.rglob("*"):
+    for path in [place, *place.rglob("*")]:
         with contextlib.suppress(OSError):
             total += path.stat().st_size
     return total

@@ -1,6 +1,5 @@
 """The attacks of tests/submissions/hostile/probes.py, made by a task in a sandbox, and without one, as the control."""
 
-import ast
 import contextlib
 import ctypes
 import dataclasses
@@ -28,27 +27,13 @@ from autograder.airflow_local.session import Session
 from autograder.observe.evidence import seed
 from autograder.paths import ASSIGNMENT, ROOT, SOURCE, STATE
 from autograder.sandbox import Sandbox, available
+from tests.hostile import PROBES, probes
 
-PROBES = ROOT / "tests" / "submissions" / "hostile" / "probes.py"
 LIMIT = 90.0
 
 pytestmark = pytest.mark.skipif(available() is not None, reason=f"no sandbox here: {available()}")
 
-
-def _attacks() -> dict[str, dict[str, bool]]:
-    """Return each attack's name and what its decorator says, without importing Airflow."""
-    found = {}
-    for node in ast.parse(PROBES.read_text()).body:
-        if not isinstance(node, ast.FunctionDef):
-            continue
-        for call in node.decorator_list:
-            if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "attack":
-                assert ast.get_docstring(node)  # it says what it tries
-                found[node.name] = {str(one.arg): bool(ast.literal_eval(one.value)) for one in call.keywords}
-    return found
-
-
-ATTACKS = _attacks()
+ATTACKS = probes()
 SEEN_FROM_OUTSIDE = {
     "plant_airflow_cfg": "airflow_home_file",
     "plant_in_tmp": "planted",
@@ -59,10 +44,11 @@ SEEN_FROM_OUTSIDE = {
 
 @dataclasses.dataclass
 class Played:
-    """What the attacks got, by name, with why not; what was found here afterwards; whether the daemon was ended."""
+    """What the attacks got, by name, with why not; what was found here afterwards; how long the daemon lived."""
 
     got: dict[str, tuple[object, str]]
     found: dict[str, bool]
+    lived: bool
     ended: bool
 
 
@@ -137,6 +123,8 @@ def _play(shared: Shared, bystanders: Bystanders, folder: Path, sandbox: Sandbox
     shutil.copy(PROBES, project / "dags" / "taxi_pipeline.py")
     targets: dict[str, Any] = {
         "answers": str(SOURCE / ASSIGNMENT / f"{ASSIGNMENT}.ipynb"),
+        "answers_from_here": os.path.relpath(SOURCE / ASSIGNMENT / f"{ASSIGNMENT}.ipynb", project / "dags"),
+        "source": world.source.server.process.pid,
         "checks": str(ROOT / "autograder" / "checks" / "stretch.py"),
         "secret": str(STATE / "grading-secret"),
         "gradebook": str(bystanders.folder / "gradebook.db"),
@@ -197,7 +185,7 @@ def _play(shared: Shared, bystanders: Bystanders, folder: Path, sandbox: Sandbox
         del os.environ[secret]
         airflow.stop()
         world.stop()
-    return Played({one["attack"]: (one["got"], one["why"]) for one in said}, found, lived and not _runs(daemon))
+    return Played({one["attack"]: (one["got"], one["why"]) for one in said}, found, lived, not _runs(daemon))
 
 
 def _runs(marker: str) -> bool:
@@ -223,11 +211,13 @@ def confined(shared: Shared, bystanders: Bystanders, tmp_path_factory: pytest.Te
 def test_an_attack_gets_nothing_in_a_sandbox_and_what_it_wants_without(
     attack: str, control: Played, confined: Played, bystanders: Bystanders
 ) -> None:
-    if ATTACKS[attack].get("as_root") and os.geteuid() != 0:
+    if ATTACKS[attack].as_root and os.geteuid() != 0:
         pytest.skip("needs root even without a sandbox")
     if attack == "reach_another_address" and bystanders.address == "127.0.0.1":
         pytest.skip("this machine has no other address")
     if attack == "leave_a_daemon":
+        assert control.lived  # it did outlive its task
+        assert confined.lived
         assert confined.ended
         return
     if attack in SEEN_FROM_OUTSIDE:

@@ -1,14 +1,21 @@
 """What a student's SQL tries, as the user of a sandbox; and as one who may do all, as the control."""
 
+import contextlib
 import socket
 import struct
+import threading
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
 from autograder.airflow_local.postgres import ADMIN, LOOKER, Postgres
 from autograder.observe import warehouse
+from autograder.sandbox import Limits, databases
+from autograder.sandbox.databases import Databases, reading
 
 USER, OTHER, DATABASE, SCHEMA = "warehouse_mallory", "warehouse_grace", "mallory", "airflow_mallory"
 
@@ -34,21 +41,15 @@ TRAPS = {
         "CREATE FUNCTION public.to_char(one date, two text) RETURNS text LANGUAGE sql"
         f" AS $$ SELECT {SCHEMA}.seize()::text $$",
     ),
-    "a path of names": (
-        f"CREATE TABLE {SCHEMA}.raw_trips AS SELECT now()::timestamp AS pickup_at",
-        f"CREATE FUNCTION {SCHEMA}.to_char(one timestamp, two text) RETURNS text LANGUAGE sql"
-        f" AS $$ SELECT {SCHEMA}.seize()::text $$",
-        f"ALTER DATABASE {DATABASE} SET search_path = {SCHEMA}, pg_catalog",
-    ),
 }  # fmt: skip
 """What makes whoever reads the table run code of its owner's."""
 
 FORBIDDEN = {
-    "run a program": "COPY (SELECT 1) TO PROGRAM 'true'",
+    "run a program": "COPY (SELECT 1) TO PROGRAM 'cat > /dev/null'",
     "read a file": "SELECT pg_read_file('postgresql.conf')",
     "load a file": "SELECT lo_import('/etc/passwd')",
     "list a folder": "SELECT pg_ls_dir('.')",
-    "write a file": "COPY (SELECT 1) TO '/tmp/course-attack'",
+    "write a file": "COPY (SELECT 1) TO '/dev/null'",
     "make an event trigger": "CREATE EVENT TRIGGER mine ON ddl_command_end EXECUTE FUNCTION course_witness.see()",
     "turn off the witness": "ALTER EVENT TRIGGER course_witness DISABLE",
     "drop the witness": "DROP SCHEMA course_witness CASCADE",
@@ -62,11 +63,25 @@ FORBIDDEN = {
     "be the superuser": "SET ROLE postgres",
     "be another student": f"SET ROLE {OTHER}",
     "raise the limit on temporary files": "SET temp_file_limit = -1",
-    "log elsewhere": "SET log_statement = 'all'",
+    "log all that it does": "SET log_statement = 'all'",
+    "log all that it says": "SET log_min_messages = 'debug5'",
     "change the server": "ALTER SYSTEM SET fsync = on",
     "load a library": "LOAD 'plpgsql'",
-    "use an untrusted language": "CREATE FUNCTION f() RETURNS int LANGUAGE c AS 'libc.so.6', 'getpid'",
+    "use an untrusted language": (
+        "CREATE FUNCTION f() RETURNS int LANGUAGE c AS '$libdir/plpgsql', 'plpgsql_call_handler'"
+    ),
     "drop another's database": "DROP DATABASE grace",
+    "drop its own database": f"DROP DATABASE {DATABASE} WITH (FORCE)",
+    "keep the observer out of its own database": f"ALTER DATABASE {DATABASE} ALLOW_CONNECTIONS false",
+    "have the observer write nothing": f"ALTER DATABASE {DATABASE} SET default_transaction_read_only = on",
+    "have the observer see nothing": f"ALTER DATABASE {DATABASE} SET statement_timeout = 1",
+}
+"""What a student's user may not do, and the administrator may: each is done by both."""
+
+UNDONE = {
+    "make a role": "DROP ROLE accomplice",
+    "make a database": "DROP DATABASE accomplice",
+    "change the server": "ALTER SYSTEM RESET fsync",
 }
 
 
@@ -86,7 +101,10 @@ def as_student(database: Postgres) -> Iterator[psycopg.Connection]:
     """Give a connection of the student's, to a database with the witness in it and a load that is being cut."""
     database.drop_database(DATABASE)
     database.create_database(DATABASE, owner=USER)
-    with database.connect(DATABASE, search_path="pg_catalog") as connection:
+    with (
+        contextlib.suppress(psycopg.OperationalError),  # of a database that a test has dropped
+        database.connect(DATABASE, search_path="pg_catalog") as connection,
+    ):
         warehouse.witness(connection)
         with warehouse.cut_loads(connection, 150), database.connect(DATABASE, user=USER) as student:
             yield student
@@ -106,15 +124,16 @@ def test_a_student_may_not(what: str, as_student: psycopg.Connection) -> None:
     assert isinstance(refused.value, psycopg.errors.InsufficientPrivilege), refused.value
 
 
-HARMLESS = {"read a file", "list a folder", "skip the witness", "skip triggers", "read what the witness saw",
-            "count loads that are cut", "be another student", "raise the limit on temporary files", "log elsewhere",
-            "forge what the witness saw", "run a program", "load a library"}  # fmt: skip
-
-
-@pytest.mark.parametrize("what", sorted(HARMLESS))
+@pytest.mark.parametrize("what", FORBIDDEN)
 def test_the_administrator_may(what: str, as_student: psycopg.Connection, database: Postgres) -> None:
-    with database.connect(DATABASE) as connection:
+    as_student.close()
+    whole = f"DATABASE {DATABASE}" in FORBIDDEN[what]  # from outside of it
+    with database.connect(ADMIN if whole else DATABASE) as connection:
         connection.execute(FORBIDDEN[what])
+        if what in UNDONE:
+            connection.execute(UNDONE[what])
+    if not database.has_database("grace"):
+        database.create_database("grace", owner=OTHER)
 
 
 def look(database: Postgres) -> None:
@@ -204,3 +223,153 @@ def test_from_a_sandboxs_address_only_its_user_comes_in(user: str, database: Pos
     assert first_answer("127.0.0.2", user) == b"E"
     assert first_answer("127.0.0.2", USER) == b"R"
     assert first_answer("127.0.0.1", user) == b"R"
+
+
+STAYS = {
+    "a view that catches its limit": (
+        f"CREATE FUNCTION {SCHEMA}.stay() RETURNS text LANGUAGE plpgsql AS $$ BEGIN LOOP BEGIN PERFORM pg_sleep(600);"
+        " EXCEPTION WHEN query_canceled THEN NULL; END; END LOOP; END $$",
+        f"CREATE VIEW {SCHEMA}.raw_trips AS SELECT {SCHEMA}.stay() AS one",
+    ),
+    "a view that lifts the limit for the next": (
+        f"CREATE FUNCTION {SCHEMA}.lift() RETURNS text LANGUAGE sql AS"
+        " $$ SELECT set_config('statement_timeout', '0', false) $$",
+        f"CREATE VIEW {SCHEMA}.raw_trips AS SELECT {SCHEMA}.lift() AS one",
+        f"CREATE VIEW {SCHEMA}.fct_trips AS SELECT pg_sleep(600)::text AS one",
+    ),
+}
+
+
+@contextlib.contextmanager
+def looking(database: Postgres) -> Iterator[threading.Thread]:
+    """Look at tables in a thread, with a limit of 0.3 s, until the block ends."""
+
+    def look() -> None:
+        with (
+            contextlib.suppress(psycopg.Error),
+            database.connect(
+                DATABASE, user=USER + LOOKER, search_path="pg_catalog", statement_timeout="300ms"
+            ) as connection,
+        ):
+            warehouse.snapshot(connection, SCHEMA)
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        with database.connect(ADMIN) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", [USER + LOOKER]
+            )
+        thread.join(10)
+
+
+def watch(database: Postgres, limits: Limits, until: Callable[[list[str]], bool], limit: float = 20) -> list[str]:
+    """Have a submission's databases looked at until something holds; return how it was ended."""
+    ends: list[str] = []
+    watched = Databases()
+    watched.add(database, DATABASE)
+    deadline = time.monotonic() + limit
+    while not until(ends) and time.monotonic() < deadline:
+        watched.look(limits, lambda *end: ends.append(end[0]), over=bool(ends))
+        time.sleep(0.05)
+    watched.close()
+    return ends
+
+
+@pytest.mark.parametrize("how", STAYS)
+def test_a_look_that_its_limit_does_not_end_is_ended_with_its_submission(
+    how: str, as_student: psycopg.Connection, database: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for statement in (ESCALATE[0], *STAYS[how]):
+        as_student.execute(statement)
+    with looking(database) as thread:
+        # The control: nobody watches, or who watches is patient.
+        assert watch(database, Limits(), lambda _: not thread.is_alive(), limit=2) == []
+        assert thread.is_alive()
+        monkeypatch.setattr(databases, "LOOK_ENDS", 1.0)
+        assert set(watch(database, Limits(), lambda _: not thread.is_alive())) == {"student_error"}
+        assert not thread.is_alive()
+
+
+ENDINGS = {
+    "ends the session": f"CREATE VIEW {SCHEMA}.raw_trips AS SELECT pg_terminate_backend(pg_backend_pid())::text AS one",
+    "gives the transaction a limit": (
+        f"CREATE VIEW {SCHEMA}.raw_trips AS SELECT set_config('transaction_timeout', '1', false) || pg_sleep(1) AS one"
+    ),
+    "gives the session a limit": (
+        f"CREATE VIEW {SCHEMA}.raw_trips AS SELECT set_config('idle_in_transaction_session_timeout', '1', false) AS one"
+    ),
+}
+
+
+@pytest.mark.parametrize("how", ENDINGS)
+def test_who_ends_the_session_that_reads_is_ended(how: str, as_student: psycopg.Connection, database: Postgres) -> None:
+    as_student.execute(ESCALATE[0])
+    as_student.execute(ENDINGS[how])
+    ends: list[str] = []
+
+    def read() -> None:
+        with database.connect(DATABASE, user=USER + LOOKER) as connection, connection.transaction():
+            connection.execute(f"SELECT * FROM {SCHEMA}.raw_trips")
+            time.sleep(0.1)
+            connection.execute("SELECT 1")
+
+    with pytest.raises(psycopg.Error), reading(lambda *end: ends.append(end[0])):
+        read()
+    assert ends == ["student_error"]
+
+
+def test_a_server_that_crashes_is_nobodys_fault() -> None:
+    ends: list[str] = []
+    crash = "terminating connection because of crash of another server process"
+    with pytest.raises(psycopg.OperationalError), reading(lambda *end: ends.append(end[0])):
+        raise psycopg.OperationalError(crash)
+    assert ends == []
+
+
+HOLD = "DO $$ DECLARE held text := repeat('x', 200000000); BEGIN PERFORM pg_sleep(600); END $$"
+
+
+def test_queries_that_take_much_memory_are_ended(database: Postgres, as_student: psycopg.Connection) -> None:
+    def hold() -> None:
+        with contextlib.suppress(psycopg.Error):
+            as_student.execute(HOLD)
+
+    thread = threading.Thread(target=hold, daemon=True)
+    thread.start()
+    # The control: in two seconds it has what it takes, and who allows that much leaves it alone.
+    assert watch(database, Limits(), lambda _: not thread.is_alive(), limit=2) == []
+    assert set(watch(database, Limits(memory_mb=100), lambda _: not thread.is_alive())) == {"out_of_memory"}
+    assert not thread.is_alive()
+
+
+def test_what_a_student_says_does_not_fill_the_servers_log(database: Postgres, as_student: psycopg.Connection) -> None:
+    with database.connect(DATABASE) as connection:
+        log = Path(f"/proc/{psutil.Process(connection.info.backend_pid).ppid()}/fd/2").readlink()
+        for who, grows in ((as_student, False), (connection, True)):  # the second one is the control
+            before = log.stat().st_size
+            for statement in (
+                "DO $$ BEGIN RAISE LOG '%', repeat('x', 300000); END $$",
+                f"SELECT '{'x' * 300_000}'::int",
+            ):
+                with contextlib.suppress(psycopg.errors.InvalidTextRepresentation):
+                    who.execute(statement)
+            assert (log.stat().st_size - before > 500_000) is grows
+
+
+SEND = "SELECT pg_notify('anything', number || repeat('x', 7900)) FROM generate_series(1, %s) AS number"
+
+
+def test_what_nobody_listens_to_does_not_fill_the_disk(database: Postgres, as_student: psycopg.Connection) -> None:
+    with database.connect(DATABASE, user=USER) as idle, idle.transaction():
+        idle.execute("LISTEN anything")
+        idle.execute("SELECT 1")
+    with database.connect(DATABASE, user=USER) as idle:
+        idle.execute("LISTEN anything")
+        idle.execute("BEGIN")
+        idle.execute("SELECT 1")  # it hears nothing while this lasts
+        as_student.execute(SEND, [10])
+        with pytest.raises(psycopg.errors.ProgramLimitExceeded):
+            as_student.execute(SEND, [1000])  # 8 MB

@@ -16,7 +16,7 @@ from autograder.airflow_local.session import Session
 from autograder.sandbox import Ended, Limits, Sandbox, available
 from autograder.sandbox.gate import Gate
 from autograder.sandbox.namespaces import Namespaces
-from autograder.sandbox.submission import members
+from autograder.sandbox.processes import members
 
 pytestmark = pytest.mark.skipif(available() is not None, reason=f"no sandbox here: {available()}")
 

@@ -1,4 +1,4 @@
-"""Fifty small attacks in one submission: a DAG whose only task tries each, and tells by a notification what it got.
+"""Small attacks in one submission: a DAG whose only task tries each, and tells by a notification what it got.
 
 Contract: each function below is an attack. Its docstring says what it tries, the decorator which defence holds it.
 It returns something true when it got what it is not to have; `tests/integration/test_hostile.py` runs the DAG in a
@@ -87,6 +87,12 @@ def _connects(address: str, *, user: str = "") -> bool:
 def read_the_answers() -> object:
     """Read the teacher's notebook with the solution."""
     return _opens(TARGETS["answers"])
+
+
+@attack("a copy of the project, with nothing of the course above it")
+def climb_to_the_answers() -> object:
+    """Read the teacher's notebook by climbing from the DAG file: ../../../source."""
+    return _opens(str(HERE / TARGETS["answers_from_here"]))
 
 
 @attack("mount namespace: of the course's code there is what commands need")
@@ -322,6 +328,19 @@ def signal_postgres() -> object:
 
 
 @attack("process namespace")
+def signal_the_source() -> object:
+    """Find out that a signal to the source would arrive."""
+    os.kill(TARGETS["source"], 0)
+    return True
+
+
+@attack("process namespace: a task's supervisor is outside of it")
+def signal_its_parent() -> object:
+    """Find out that a signal to the task's supervisor would arrive."""
+    return os.getppid() > 1 and os.kill(os.getppid(), 0) is None
+
+
+@attack("process namespace")
 def trace_the_grader() -> object:
     """Attach to another process as a debugger does."""
 
@@ -449,6 +468,12 @@ def plant_a_pth_file() -> object:
 def patch_airflow() -> object:
     """Open one of Airflow's modules to change it."""
     return _opens(f"{TARGETS['packages']}/airflow/__init__.py", "ab")
+
+
+@attack("mount namespace: the checks are not in it")
+def patch_the_checks() -> object:
+    """Open the program of the checks to change it."""
+    return _opens(TARGETS["checks"], "ab")
 
 
 @attack("read-only course")
