@@ -4,11 +4,13 @@ Contract: `examine` tries each thing that the course needs, for real and quickly
 whether all of it works.
 """
 
+import os
 import platform
 import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 
 from autograder.airflow_local import postgres
@@ -78,7 +80,9 @@ def _localhost() -> str:
 
 def _packages() -> str:
     code = "import airflow, dbt.cli.main, nbgrader, papermill, pandas; print(airflow.__version__)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory() as home:  # Airflow makes its folder when it is imported: not in one's own
+        env = {**os.environ, "AIRFLOW_HOME": home}
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=env)
     if done.returncode:
         raise CourseError(done.stderr.strip().splitlines()[-1], todo="Remove the folder .venv, and run ./course again.")
     return f"Airflow {done.stdout.split()[-1]}, dbt, nbgrader, papermill and pandas can be imported"

@@ -120,6 +120,13 @@ def test_doctor_in_a_clone_that_cannot_be_written(tmp_path: Path, monkeypatch: p
         doctor._disk()
 
 
+def test_doctor_leaves_no_airflow_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("AIRFLOW_HOME", raising=False)
+    assert doctor._packages().startswith("Airflow 3.")
+    assert list(tmp_path.iterdir()) == []
+
+
 # The main job
 
 
