@@ -89,9 +89,14 @@ def grade(
         for one in records
     ]  # fmt: skip
     table("Grades", ["student", "outcome", *tiers, "total"], rows)
-    out.print(f"In {into}: gradebook.db, grades.csv, graded/.", markup=False, soft_wrap=True)
-    if any(one["outcome"] == "grader_fault" for one in records):
-        raise typer.Exit(2)
+    files = "grades.csv and what Moodle and Canvas import, feedback/, report.html, gradebook.db (nbgrader's)"
+    out.print(f"In {into.resolve()}: {files}.", markup=False, soft_wrap=True)
+    if faults := sum(one["outcome"] == "grader_fault" for one in records):
+        raise CourseError(
+            f"{faults} of {len(records)} could not be graded, by no fault of theirs, and have no points.",
+            where=str(into.resolve() / "graded" / "logs"),
+            todo="Read the reasons above, and run ./course grade again: it tries only these.",
+        )
 
 
 def report(

@@ -102,7 +102,7 @@ class ClassRun:
                     self.told(self.made[work.student], self.left)
             for work, seen in self._observed(waiting, session):
                 self.left -= 1
-                self._keep(work, self._record(work, seen))
+                self._keep(work, self._record(work, seen), seen)
                 self.told(self.made[work.student], self.left)
             self._publish(works)
         return [self.made[student] for student in sorted(self.made)]
@@ -151,14 +151,16 @@ class ClassRun:
             if work.project:
                 self._forget(work)
             return False
-        self._keep(work, record)
+        self._keep(work, record, seen)
         return True
 
     def _record(self, work: Work, seen: Seen) -> Record:
         return records.make(work, seen, self.course, self.course.assignment)
 
-    def _keep(self, work: Work, record: Record) -> None:
+    def _keep(self, work: Work, record: Record, seen: Seen) -> None:
+        """Write a record; and the pages that come from its evidence, which is large, while it is at hand."""
         self.made[work.student] = record
+        pages.write_feedback(self.folder, self.course, record, seen.evidence)
         records.write(self.folder.record_file(work.student), json.dumps(record, indent=1) + "\n", durable=True)
 
     def _forget(self, work: Work) -> None:
@@ -227,7 +229,6 @@ class ClassRun:
                 pages.keep_code(self.folder, work.student, work.project)
         for name, text in sheets(self.folder.records(), self.course).items():
             records.write(self.folder.path / name, text)
-        pages.write_feedback(self.folder, self.course, sorted(works))
         pages.write_report(self.folder, self.course)
 
     def _shown(self, work: Work, record: Record) -> Notebook:

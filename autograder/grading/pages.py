@@ -7,11 +7,12 @@ and in `graded/code/` what is compared: `<student>.py`, the DAG files that were 
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from autograder.grading import feedback, report
-from autograder.grading.records import GRADED, ClassFolder, write
+from autograder.grading.records import GRADED, ClassFolder, Record, write
 from autograder.manifest import Course
 from autograder.paths import DAGS
 
@@ -40,14 +41,11 @@ def _text(path: Path) -> str:
         return file.read(MOST_BYTES).decode("utf-8", "replace") if ordinary else ""
 
 
-def write_feedback(folder: ClassFolder, course: Course, students: Iterable[str]) -> None:
-    """Write students' feedback, as a page and as Markdown, where nbgrader has its own."""
-    for student in students:
-        if record := folder.record(student):
-            evidence = folder.evidence(record["digest"]) if record["evidence"] else None
-            place = folder.path / "feedback" / student / record["assignment"]
-            write(place / feedback.PAGE, feedback.page(record, evidence, course))
-            write(place / feedback.MARKDOWN, feedback.markdown(record, evidence, course))
+def write_feedback(folder: ClassFolder, course: Course, record: Record, evidence: Mapping[str, Any] | None) -> None:
+    """Write a student's feedback, as a page and as Markdown, where nbgrader has its own."""
+    place = folder.path / "feedback" / record["student"] / record["assignment"]
+    write(place / feedback.PAGE, feedback.page(record, evidence, course))
+    write(place / feedback.MARKDOWN, feedback.markdown(record, evidence, course))
 
 
 def write_report(folder: ClassFolder, course: Course) -> report.Report:

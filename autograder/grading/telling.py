@@ -41,9 +41,13 @@ class Telling:
         self._bar.start()
         return self
 
-    def __exit__(self, *_: tuple[type[BaseException], BaseException, TracebackType]) -> None:
-        """Take the bar away."""
+    def __exit__(self, kind: type[BaseException] | None, *_: BaseException | TracebackType | None) -> None:
+        """Take the bar away; where it was stopped, say what that means."""
         self._bar.stop()
+        if kind and not issubclass(kind, Exception):
+            err.print(
+                "What was graded is kept. The same command goes on from here, and writes the gradebook at its end."
+            )
 
     def told(self, record: Record, left: int) -> None:
         """Show one student's record; `left` are still to be observed."""
@@ -57,6 +61,7 @@ class Telling:
         if self._begun is None:
             self._begun, self._total = time.monotonic(), left
             self._bar.update(self._task, total=left)
+            err.print(f"{left} to observe; what is graded is kept, whenever this is stopped.")
         self._bar.refresh()
 
     def _left(self, left: int) -> str:

@@ -56,9 +56,21 @@ def test_lines_outside_a_terminal_tell_how_many_are_left(capsys: pytest.CaptureF
         telling.told(CLASS[3], 0)
     assert capsys.readouterr().err.splitlines() == [
         "✓ graded  ada  100 of 100  (2 to go)",
+        "2 to observe; what is graded is kept, whenever this is stopped.",
         "! grader fault  cy  Postgres did not start.  (1 to go, about a minute)",
         "✗ timeout  di  0 of 100  It did not end.",
     ]
+
+
+def test_who_stops_a_run_is_told_what_that_means(capsys: pytest.CaptureFixture[str]) -> None:
+    def stopped() -> None:
+        with Telling() as telling:
+            telling.tick(2)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    assert "The same command goes on from here" in capsys.readouterr().err
 
 
 def test_a_fault_of_ours_has_no_points_and_every_other_outcome_has_some() -> None:
