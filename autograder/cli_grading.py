@@ -15,6 +15,14 @@ from autograder.errors import CourseError
 from autograder.observe.client import Extent
 from autograder.paths import ROOT
 
+FILES = {
+    "grades.csv, grades.moodle.csv, grades.canvas.csv": "the points, for you and for Moodle or Canvas",
+    "feedback/": "a page for each student",
+    "report.html": "the class at a glance",
+    "gradebook.db": "for formgrader, to mark by hand",
+}
+"""What a teacher finds in a class folder."""
+
 
 def observe(
     folder: Annotated[Path, typer.Argument(help="A submission: a notebook, or a folder with dags/.")],
@@ -89,8 +97,9 @@ def grade(
         for one in records
     ]  # fmt: skip
     table("Grades", ["student", "outcome", *tiers, "total"], rows)
-    files = "grades.csv and what Moodle and Canvas import, feedback/, report.html, gradebook.db (nbgrader's)"
-    out.print(f"In {into.resolve()}: {files}.", markup=False, soft_wrap=True)
+    out.print(f"In {into.resolve()}:", markup=False, soft_wrap=True)
+    for name, what in FILES.items():
+        out.print(f"  {name:48}  {what}", markup=False, soft_wrap=True)
     if faults := sum(one["outcome"] == "grader_fault" for one in records):
         raise CourseError(
             f"{faults} of {len(records)} could not be graded, by no fault of theirs, and have no points.",

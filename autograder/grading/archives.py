@@ -61,7 +61,7 @@ def is_archive(path: Path) -> bool:
 def too_much(what: str) -> CourseError:
     """Return the error for what is too large."""
     return CourseError(
-        what, todo="Ask for the notebook alone, or a project without data, packages and logs.", exit_code=1
+        what, todo="Hand in the notebook alone, or a project without data, packages and logs.", exit_code=1
     )
 
 

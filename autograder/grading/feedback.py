@@ -125,7 +125,9 @@ def _view(record: Record, evidence: Mapping[str, Any] | None, course: Course) ->
     verdicts = {one["id"]: Verdict(**one) for one in record["checks"]}
     tiers = []
     for tier in course.tiers:
-        checks = [_told(verdicts[one.id], one) for one in course.checks_of(tier.id) if one.id in verdicts]
+        checks = [
+            _told(verdicts[one.id], one, record["reason"]) for one in course.checks_of(tier.id) if one.id in verdicts
+        ]
         tiers.append({"title": tier.title, **record["tiers"][tier.id], "checks": checks})
     return {
         "record": record,
@@ -141,10 +143,11 @@ def _view(record: Record, evidence: Mapping[str, Any] | None, course: Course) ->
     }
 
 
-def _told(verdict: Verdict, check: Check) -> dict[str, Any]:
+def _told(verdict: Verdict, check: Check, reason: str | None) -> dict[str, Any]:
     return {
         "check": check,
         "verdict": verdict,
+        "message": "Not judged: see above." if verdict.message == reason else verdict.message,
         "outcome": OUTCOMES[verdict.verdict],
         "next": next_step(verdict, check, GRADED),
         "hint": check.hints[0] if verdict.verdict == "not_yet" else "",

@@ -3,7 +3,7 @@
 Contract: `handed_in` finds who handed in what in a folder: nbgrader's `<student>/<assignment>/`, plain folders and
 clones, or a file or archive for each student. `lay_out` makes of one of them the notebook as it should be and the
 project folder that is run. It runs nothing, and never writes to what was handed in. What cannot be understood is
-raised as a `CourseError` that says what to ask the student for; each repair is a note.
+raised as a `CourseError` that says, for teacher and student, what to hand in; each repair is a note.
 """
 
 import copy
@@ -131,7 +131,9 @@ def lay_out(work: HandedIn, into: Path, release: Notebook, assignment: str = ASS
     """
     copied = into / "handed-in"
     notes = [*work.notes, *unpack(work.path, copied)]
-    base, found = _work_in(copied, release, assignment, notes)
+    # A notebook that is handed in by itself, or packed by itself, is called as the student is.
+    names = [assignment, *([_stem(work.path.name)] if work.path.is_file() else [])]
+    base, found = _work_in(copied, release, names, notes)
     project = into / "project"
     if found:
         notebook, told = read_notebook(found)
@@ -172,11 +174,12 @@ def _overlay(notebook: Path, base: Path) -> None:
             ) from error
 
 
-def _work_in(copied: Path, release: Notebook, assignment: str, notes: list[str]) -> tuple[Path, Path | None]:
-    """Return the folder of the work, and the notebook in it if there is one."""
+def _work_in(copied: Path, release: Notebook, names: Sequence[str], notes: list[str]) -> tuple[Path, Path | None]:
+    """Return the folder of the work, and the notebook in it if there is one; `names` are its own, the first before."""
+    assignment = names[0]
     files = sorted((path for path in copied.rglob("*") if path.is_file()), key=lambda path: (len(path.parts), path))
     notebooks = [path for path in files if path.suffix.lower() == ".ipynb"]
-    named = [path for path in notebooks if path.stem == assignment]
+    named = [path for name in names for path in notebooks if path.stem == name]
     projects = [path.parent for path in files if path.parent.name == "dags" and path.suffix == ".py"]
     exact = named[0] if named else None
     if exact is None and (best := _most_alike(notebooks, release)):
@@ -201,7 +204,7 @@ def _work_in(copied: Path, release: Notebook, assignment: str, notes: list[str])
         return base, None
     raise CourseError(
         f"There is neither {assignment}.ipynb nor {DAG_FILE} in it. {_listed(files, copied)}",
-        todo=f"Ask for {assignment}.ipynb, or for a project with {DAG_FILE}.",
+        todo=f"Hand in {assignment}.ipynb, or a project with {DAG_FILE}.",
         exit_code=1,
     )
 

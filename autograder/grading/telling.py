@@ -32,7 +32,7 @@ class Telling:
             TextColumn("observing"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"),
             console=err, auto_refresh=False, disable=not err.is_terminal, transient=True,
         )  # fmt: skip
-        self._task = self._bar.add_task("observing", total=None, left="")
+        self._task = self._bar.add_task("observing", total=None, left="", visible=False)
         self._begun: float | None = None
         self._total = 0
 
@@ -60,7 +60,7 @@ class Telling:
         """Draw the bar again; `left` are still to be observed."""
         if self._begun is None:
             self._begun, self._total = time.monotonic(), left
-            self._bar.update(self._task, total=left)
+            self._bar.update(self._task, total=left, visible=True)
             err.print(f"{left} to observe; what is graded is kept, whenever this is stopped.")
         self._bar.refresh()
 
@@ -84,5 +84,9 @@ def line(record: Record) -> str:
     if record["reason"]:
         parts.append(safe(record["reason"]))
     if record["notes"]:
-        parts.append(f"{len(record['notes'])} repaired: {safe(' '.join(record['notes']))}")
+        parts.append(f"{_many(len(record['notes']), 'note')}: {safe(' '.join(record['notes']))}")
     return "  ".join(parts)
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -35,7 +35,7 @@ LEFT = {"__MACOSX", ".DS_Store", ".git", ".venv", "venv", "node_modules", "__pyc
 """Names of what tools leave: not part of the work, and not worth a note."""
 
 _BLOCK = 1 << 20
-_AGAIN = "Ask for it again, as the notebook alone or as a zip of the project."
+_AGAIN = "Hand it in again, as the notebook alone or as a zip of the project."
 
 
 @dataclass

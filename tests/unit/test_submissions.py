@@ -275,6 +275,16 @@ def test_a_notebook_of_another_name_deep_in_a_zip_in_a_zip_is_found(tmp_path: Pa
     ]
 
 
+@pytest.mark.parametrize("name", ["ada.ipynb", "ada.zip"])
+def test_a_notebook_that_is_called_as_its_student_is_nothing_to_note(tmp_path: Path, name: str) -> None:
+    content = json.dumps(notebook()).encode()
+    other = json.dumps(notebook() | {"cells": []})
+    (tmp_path / name).write_bytes(
+        zipped(**{"ada.ipynb": content, "a.ipynb": other.encode()}) if "zip" in name else content
+    )
+    assert lay_out(HandedIn("ada", tmp_path / name), tmp_path / "out", RELEASE).notes == []
+
+
 def test_a_project_is_laid_out_and_what_is_not_text_of_it_stays_behind(tmp_path: Path) -> None:
     save(tmp_path / "in" / "repo" / "dags" / "taxi_pipeline.py", "mine = 1\n")
     save(tmp_path / "in" / "repo" / "RUNBOOK.md", "My runbook\n")

@@ -34,7 +34,7 @@ CLASS = [
 def test_a_line_tells_outcome_points_reason_and_repairs() -> None:
     assert [line(one) for one in CLASS] == [
         "[green]✓[/] graded  ada  100 of 100",
-        f"[green]✓[/] graded  bob  {CLASS[1]['score']} of 100  1 repaired: =cmd() was taken for the notebook.",
+        f"[green]✓[/] graded  bob  {CLASS[1]['score']} of 100  1 note: =cmd() was taken for the notebook.",
         "[yellow]![/] grader fault  cy  Postgres did not start.",
         "[red]✗[/] timeout  di  0 of 100  It did not end.",
     ]
@@ -44,7 +44,7 @@ def test_a_line_does_nothing_to_a_terminal(capsys: pytest.CaptureFixture[str]) -
     name = "\x1b[2J[bold]\udcff\u202e\r\n.txt"
     with Telling() as telling:
         telling.told(made("ada", Seen("timeout", f"{name} is no notebook."), f"{name} was left out."), 0)
-    told = "[bold] .txt is no notebook.  1 repaired: [bold] .txt was left out."
+    told = "[bold] .txt is no notebook.  1 note: [bold] .txt was left out."
     assert capsys.readouterr().err == f"✗ timeout  ada  0 of 100  {told}\n"
 
 
