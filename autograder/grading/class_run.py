@@ -283,9 +283,17 @@ def grade_class(
     Raises
     ------
     CourseError
-        When there is nothing to grade, this class is being graded already, or the class folder cannot be written.
+        When there is nothing to grade, this class is being graded already, or the class folder cannot be written, or
+        is among the submissions.
     """
+    submissions, into = submissions.resolve(), into.resolve()
+    if into.is_relative_to(submissions):
+        raise CourseError(
+            "The class folder is in the folder of submissions, where it would be taken for a student's work.",
+            where=str(into),
+            todo=f"Name another one, such as --into {submissions}-grades.",
+        )
     course = course or load()
     path = release or RELEASE / course.assignment / f"{course.assignment}.ipynb"
     pointed = gradebook.with_points(read_notebook(path)[0], course)
-    return ClassRun(ClassFolder(into.resolve()), course, pointed, observer, jobs, told, tick).run(submissions.resolve())
+    return ClassRun(ClassFolder(into), course, pointed, observer, jobs, told, tick).run(submissions)

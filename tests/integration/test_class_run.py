@@ -18,6 +18,7 @@ from nbgrader.api import Gradebook
 from autograder.checks import judge
 from autograder.errors import CourseError
 from autograder.grading import pages
+from autograder.grading.class_run import grade_class
 from autograder.grading.gradebook import COURSE_ID
 from autograder.grading.records import ClassFolder, Record
 from autograder.grading.sheets import sheets
@@ -182,6 +183,13 @@ def test_what_writers_left_when_they_were_killed_is_swept(folder: Path) -> None:
     (folder / ".mine").touch()
     class_of_recordings.grade(folder, Recordings(folder / "count"))
     assert sorted(path.name for path in folder.rglob(".*") if path.is_file()) == [".lock", ".mine"]
+
+
+@pytest.mark.parametrize("into", ["submitted", "submitted/grades"])
+def test_a_class_folder_is_not_among_the_submissions(folder: Path, into: str) -> None:
+    with pytest.raises(CourseError, match="taken for a student's work"):
+        grade_class(folder / "submitted", folder / into, Recordings(folder / "count"), jobs=1)
+    assert sorted(path.name for path in (folder / "submitted").iterdir()) == sorted(CLASS)
 
 
 def test_a_class_that_is_being_graded_is_left_alone(folder: Path) -> None:
