@@ -6,6 +6,7 @@ did, what must hold, what was looked at, what was expected and seen, the likely 
 end of the log. A part that has nothing to say is left out.
 """
 
+import functools
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -170,12 +171,13 @@ def _field(label: str, text: str) -> list[str]:
     return [f"{label:<{_LABEL}}{first}", *(" " * _LABEL + line for line in others)]
 
 
-def _wrap(text: str, width: int) -> list[str]:
+@functools.lru_cache(2048)  # a class has many of the same texts
+def _wrap(text: str, width: int) -> tuple[str, ...]:
     """Break a text into lines, its own line breaks kept, and no word, address or id broken."""
     lines: list[str] = []
     for line in text.splitlines():
         lines += textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) or [""]
-    return lines
+    return tuple(lines)
 
 
 def _log(text: str) -> list[str]:

@@ -89,11 +89,12 @@ class ClassRun:
         with self.folder.locked(), Session.open() as session:
             records.sweep(self.folder.path)
             stamp = self.observer.stamp()
+            released = json.dumps([[cell["cell_type"], cell["source"]] for cell in self.release["cells"]])
             place = session.folder / LAID_OUT
             works: dict[str, Work] = {}
             waiting: list[Work] = []
             for one in given:
-                works[one.student] = work = self._work(one, place, stamp)
+                works[one.student] = work = self._work(one, place, stamp, f"{stamp}{released}")
                 if one.student not in self.made:
                     waiting.append(work)
             self.left = len(waiting)
@@ -107,10 +108,9 @@ class ClassRun:
             self._publish(works)
         return [self.made[student] for student in sorted(self.made)]
 
-    def _work(self, one: HandedIn, place: Path, stamp: str) -> Work:
+    def _work(self, one: HandedIn, place: Path, stamp: str, laid_out_by: str) -> Work:
         """Return a student's work, with its record made where no more is to be done than to judge."""
-        released = json.dumps([[cell["cell_type"], cell["source"]] for cell in self.release["cells"]])
-        name = hashlib.sha256(f"{stamp}{released}{fingerprint(one.path)}".encode()).hexdigest()[:32]
+        name = hashlib.sha256(f"{laid_out_by}{fingerprint(one.path)}".encode()).hexdigest()[:32]
         record = self.folder.record(one.student)
         if record and record.get("handed_in") == name:
             notebook = records.read(self._notebook_file(one.student))
@@ -161,7 +161,9 @@ class ClassRun:
         """Write a record; and the pages that come from its evidence, which is large, while it is at hand."""
         self.made[work.student] = record
         pages.write_feedback(self.folder, self.course, record, seen.evidence)
-        records.write(self.folder.record_file(work.student), json.dumps(record, indent=1) + "\n", durable=True)
+        # From evidence it can be made again at once.
+        durable = seen.evidence is None
+        records.write(self.folder.record_file(work.student), json.dumps(record, indent=1) + "\n", durable=durable)
 
     def _forget(self, work: Work) -> None:
         assert work.project  # noqa: S101 - it was observed

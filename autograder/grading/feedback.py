@@ -90,6 +90,11 @@ def inline(text: object) -> str:
 
     What would become a link by itself is made code: it is shown as it is.
     """
+    return _inline(str(text))
+
+
+@functools.lru_cache(2048)  # a class has many of the same texts
+def _inline(text: str) -> str:
     line = " ".join(shown(text).split())
     return _BEGINNING.sub(r"\1\\\2", "".join(map(_as_text, _PARTS.findall(line))))
 

@@ -1,9 +1,9 @@
 """Points and comments of a class, written into nbgrader's gradebook.
 
-Contract: `Book` writes what the records say into a gradebook.db that nbgrader and formgrader open: each student in one
-transaction, and only what differs, so that writing twice changes nothing. What a person wrote (manual points, extra
-credit, comments of theirs) is never touched; where the points under a manual mark change, the mark is to be looked at
-again. Points of a fault of ours are none, and to be given by hand.
+Contract: `Book` writes what the records say into a gradebook.db that nbgrader and formgrader open: in one transaction,
+so that a class's points are there or not, and only what differs, so that writing twice changes nothing. What a person
+wrote (manual points, extra credit, comments of theirs) is never touched; where the points under a manual mark change,
+the mark is to be looked at again. Points of a fault of ours are none, and to be given by hand.
 """
 
 import contextlib
@@ -52,6 +52,8 @@ class Book:
     def describe_assignment(self) -> None:
         """Write the assignment, its notebook, cells and points, as `nbgrader generate_assignment` would.
 
+        Other points than before are there with the grades that `write` writes, not earlier.
+
         Raises
         ------
         CourseError
@@ -71,31 +73,37 @@ class Book:
                 where=FILE,
                 todo="Grade into another folder (--into), or move the old gradebook.db away.",
             )
-        known = {one.name: (one.source, one.checksum) for one in notebook.source_cells}
-        points = {one.name: one.max_score for one in notebook.grade_cells}
+        # nbgrader's own functions commit each cell by itself: they make only what is not there.
+        sources = {one.name: one for one in notebook.source_cells}
+        points = {one.name: one for one in notebook.grade_cells}
+        answers = {one.name for one in notebook.solution_cells}
         for cell in cells:
-            role = cell["metadata"]["nbgrader"]
-            if role["grade"] and points.get(role["grade_id"]) != float(role["points"]):
-                book.update_or_create_grade_cell(
-                    role["grade_id"], name, name, max_score=float(role["points"]), cell_type=cell["cell_type"]
-                )
-            if role["solution"] and role["grade_id"] not in known:
-                book.update_or_create_solution_cell(role["grade_id"], name, name)
-            if known.get(role["grade_id"]) != (cell["source"], role["checksum"]):
-                book.update_or_create_source_cell(
-                    role["grade_id"], name, name,
-                    cell_type=cell["cell_type"], source=cell["source"], locked=role["locked"],
-                    checksum=role["checksum"],
-                )  # fmt: skip
+            role, kind = cell["metadata"]["nbgrader"], cell["cell_type"]
+            handle = (role["grade_id"], name, name)
+            worth = {"max_score": float(role["points"]), "cell_type": kind} if role["grade"] else {}
+            told = {"cell_type": kind, "source": cell["source"], "locked": role["locked"], "checksum": role["checksum"]}
+            if role["grade_id"] in points:
+                _set(points[role["grade_id"]], worth)
+            elif role["grade"]:
+                book.update_or_create_grade_cell(*handle, **worth)
+            if role["solution"] and role["grade_id"] not in answers:
+                book.update_or_create_solution_cell(*handle)
+            if role["grade_id"] in sources:
+                _set(sources[role["grade_id"]], told)
+            else:
+                book.update_or_create_source_cell(*handle, **told)
 
     def write(self, records: Sequence[Record]) -> list[str]:
-        """Write records; return the students whose points or comments changed."""
+        """Write records, in one transaction; return the students whose points or comments changed."""
         grades, comments = self._grades(), self._comments()
-        return [
+        changed = [
             record["student"]
             for record in records
             if self._write(record, grades.get(record["student"]), comments.get(record["student"], {}))
         ]
+        self._date(records)
+        self._book.db.commit()
+        return changed
 
     def _write(
         self, record: Record, grades: Mapping[str, Any] | None, comments: Mapping[str, tuple[str, str | None]]
@@ -103,8 +111,6 @@ class Book:
         student, db = record["student"], self._book.db
         if new := grades is None:
             grades, comments = self._add(student)
-        if record["submitted"]:
-            self._submitted(student, record["submitted"])
         points = {
             self._course.check(one["id"]).grade_id: (
                 None if one["verdict"] == "could_not_check" else float(one["earned"])
@@ -128,7 +134,6 @@ class Book:
             db.bulk_update_mappings(Grade, changes)
         if talked:
             db.bulk_update_mappings(Comment, talked)
-        db.commit()
         return bool(new or changes or talked)
 
     def _add(self, student: str) -> tuple[dict[str, Any], dict[str, tuple[str, str | None]]]:
@@ -148,12 +153,15 @@ class Book:
             {name: (comment.id, None) for name, comment in comments.items()},
         )
 
-    def _submitted(self, student: str, when: str) -> None:
-        with contextlib.suppress(ValueError):  # a date that nobody can read is none
-            stamp = utils.parse_utc(when)
-            submission = self._book.find_submission(self._assignment, student)
-            if submission.timestamp != stamp:
-                submission.timestamp = stamp
+    def _date(self, records: Sequence[Record]) -> None:
+        """Write when each was handed in."""
+        dates = {}
+        for record in records:
+            with contextlib.suppress(ValueError):  # a date that nobody can read is none
+                if record["submitted"]:
+                    dates[record["student"]] = utils.parse_utc(record["submitted"])
+        for submission in self._book.find_assignment(self._assignment).submissions if dates else ():
+            _set(submission, {"timestamp": dates.get(submission.student_id, submission.timestamp)})
 
     def _of(self, query: Any, model: Any, cell: Any) -> Any:  # noqa: ANN401
         book = self._book
@@ -220,6 +228,13 @@ def configure(folder: Path) -> None:
             f"load_subconfig({str(ROOT / CONFIG)!r})\n"
             f"c.CourseDirectory.source_directory = {str(SOURCE)!r}\n"
         )
+
+
+def _set(row: Any, fields: Mapping[str, Any]) -> None:  # noqa: ANN401
+    """Set what differs; what does not is no change."""
+    for name, value in fields.items():
+        if getattr(row, name) != value:
+            setattr(row, name, value)
 
 
 @contextlib.contextmanager

@@ -2,8 +2,8 @@
 
 Contract: a class folder holds `graded/<student>.json` (a record each), `evidence/<digest>.json` (what was seen) and
 `graded/logs/<student>.log` (of a grader's fault). A file is written beside and renamed, so that it is whole
-or not there; evidence and records are brought to the disk before. `locked` keeps a second `course grade` out of a
-class folder.
+or not there; evidence, and a record that has none, are brought to the disk before. `locked` keeps a second
+`course grade` out of a class folder.
 """
 
 import contextlib
