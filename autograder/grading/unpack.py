@@ -128,12 +128,17 @@ def fingerprint(handed_in: Path) -> str:
     content = hashlib.sha256()
     if handed_in.is_dir():
         for here, folders, files in os.walk(handed_in, followlinks=False):
-            folders[:] = sorted(name for name in folders if name not in LEFT)
-            for name in sorted(name for name in files if name not in LEFT):
+            folders[:] = sorted(name for name in folders if not is_left(name))
+            for name in sorted(name for name in files if not is_left(name)):
                 _add(content, handed_in, Path(here, name))
     else:
         _add(content, handed_in.parent, handed_in)
     return content.hexdigest()
+
+
+def is_left(name: str) -> bool:
+    """Return whether a name is of what tools leave; macOS puts a file `._NAME` beside each in a tar."""
+    return name in LEFT or name.startswith("._")
 
 
 def _add(content: "hashlib._Hash", folder: Path, path: Path) -> None:
@@ -157,10 +162,10 @@ def _copy_folder(folder: Path, room: _Room) -> None:
     for here, folders, files in os.walk(folder, followlinks=False):
         relative = Path(here).relative_to(folder)
         linked = [name for name in folders if Path(here, name).is_symlink()]
-        folders[:] = sorted(name for name in folders if name not in LEFT and name not in linked)
+        folders[:] = sorted(name for name in folders if not is_left(name) and name not in linked)
         for name in sorted([*files, *linked]):
             path = Path(here, name)
-            if name in LEFT:
+            if is_left(name):
                 continue
             try:
                 source = opened(path)
@@ -179,7 +184,7 @@ def _extract(archive: Path, prefix: str, room: _Room) -> None:
     try:
         for name, ordinary, member in members(archive, zipped=named.lower().endswith(".zip"), budget=room.budget):
             clean = PurePosixPath(name.replace("\\", "/"))
-            if any(part in LEFT for part in clean.parts):
+            if any(map(is_left, clean.parts)):
                 continue
             outside = clean.is_absolute() or ".." in clean.parts or re.match(r"[A-Za-z]:", name) or "\0" in name
             if outside or not clean.parts:

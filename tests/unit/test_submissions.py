@@ -292,6 +292,26 @@ def test_a_project_is_laid_out_and_what_is_not_text_of_it_stays_behind(tmp_path:
     assert laid(tmp_path) == (MINE, ["The project was found in repo/."])
 
 
+@pytest.mark.parametrize("packed", [True, False])
+def test_what_macos_puts_beside_each_file_is_no_dag_file(tmp_path: Path, packed: bool) -> None:
+    names = {
+        "dags/._taxi_pipeline.py": "\0",
+        "._dags": "\0",
+        "dags/taxi_pipeline.py": "mine = 1\n",
+        "RUNBOOK.md": "My runbook\n",
+    }
+    for name, text in names.items():
+        save(tmp_path / ("to-pack" if packed else "in") / name, text)
+    if packed:
+        (tmp_path / "in").mkdir()
+        with tarfile.open(tmp_path / "in" / "ada.tar.gz", "w:gz") as archive:
+            for name in names:
+                archive.add(tmp_path / "to-pack" / name, name)
+    files, notes = laid(tmp_path)
+    assert files == MINE
+    assert notes == (["ada.tar.gz was unpacked."] if packed else [])
+
+
 def test_a_file_beside_a_notebook_counts_where_its_cell_is_empty(tmp_path: Path) -> None:
     save(tmp_path / "in" / f"{ASSIGNMENT}.ipynb", json.dumps(RELEASE))
     save(tmp_path / "in" / "dags" / "taxi_pipeline.py", "mine = 1\n")
