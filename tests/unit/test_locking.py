@@ -9,6 +9,7 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from autograder import locking
@@ -56,6 +57,8 @@ def test_a_holder_that_was_killed_is_not_named_while_its_children_end(tmp_path: 
     with pytest.raises(CourseError, match=f"process {holder.pid} "), locked(place, refusal):
         pass
     holder.kill()
+    while psutil.Process(holder.pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
     ended = threading.Timer(0.3, lambda: (tmp_path / "lock.go").touch())
     ended.start()
     with locked(place, refusal):  # not reaped yet: a zombie
