@@ -242,12 +242,27 @@ class AirflowApi:
                 where=str(self._http.base_url),
                 todo="Close the notebook and start it again with ./course lab or ./course run.",
             ) from error
+        if answer.status_code == 404 and 404 not in allow and path.startswith("dags/"):
+            raise CourseError(
+                f"Airflow says: {_detail(answer)}.",
+                where=f"{method} {answer.url}",
+                todo="Is the name right? If its DAG is new, run the cell that writes the DAG's file first.",
+                exit_code=1,
+            )
         if answer.is_error and answer.status_code not in allow:
             raise CourseError(
                 f"Airflow's API server answered {answer.status_code}: {answer.text[:300]}",
                 where=f"{method} {answer.url}",
             )
         return answer
+
+
+def _detail(answer: httpx.Response) -> str:
+    """Return what the API says about an error."""
+    try:
+        return str(answer.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return answer.text[:300]
 
 
 def _path_of(task_instance: Record) -> str:

@@ -5,6 +5,7 @@ Contract: every function reads the records of the Airflow and the warehouse that
 shows well. What a reader can mend is raised as `CourseError`.
 """
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -13,6 +14,7 @@ import psycopg
 
 from autograder.airflow_api import AirflowApi
 from autograder.errors import CourseError
+from autograder.manifest import DAG_FILE
 from autograder.observe.warehouse import snapshot
 from autograder.paths import DESK
 from autograder.teaching.class_repository import make_class_repository, merge, pull_request
@@ -37,9 +39,9 @@ from autograder.teaching.records import (
 from autograder.teaching.running import run_dag
 from autograder.teaching.schedule import next_runs
 from autograder.teaching.shared_airflow import start_shared_airflow
-from autograder.teaching.source_control import source_fault, source_requests, source_reset
+from autograder.teaching.source_control import source_fault, source_misbehaves, source_requests, source_reset
 from autograder.teaching.testing import try_bugs
-from autograder.teaching.warehouse import query, rows_per_month
+from autograder.teaching.warehouse import query, rows_per_month, student_schema
 from autograder.waiting import (
     files_in_turn,
     wait_for_dag,
@@ -111,9 +113,9 @@ def start(student: str, data: str = "") -> None:
     CourseError
         When there is none, when it writes into another student's schema, or when its source serves other files.
     """
-    if os.environ.get("COURSE_AIRFLOW") != "1" and DESK.is_file():
+    if not _healthy() and DESK.is_file():  # another editor, or a kernel that is older than this Airflow
         os.environ.update(json.loads(DESK.read_text()))
-    if os.environ.get("COURSE_AIRFLOW") != "1" or not AirflowApi.from_environment().healthy():
+    if not _healthy():
         raise CourseError(
             "No healthy Airflow is running for this notebook.",
             todo="Open the notebooks with ./course lab. In another editor, run ./course airflow in a terminal first.",
@@ -135,6 +137,9 @@ def start(student: str, data: str = "") -> None:
     os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "WARNING"
     os.environ["PYTHONWARNINGS"] = "ignore"
     print(f"Airflow is healthy. Its UI is at {os.environ['COURSE_AIRFLOW_URL']}")
+    if source_misbehaves():  # else the restart of a kernel in the middle of a demonstration would spoil what follows
+        print("A cell that ran before had told the source to misbehave.")
+        source_reset()
 
 
 def wait_for_backfill(dag_id: str, limit: float = 900) -> None:
@@ -148,12 +153,24 @@ def wait_for_backfill(dag_id: str, limit: float = 900) -> None:
     CourseError
         When a run failed, there is no backfill, the DAG is paused, or after `limit` seconds.
     """
-    _wait_for_backfill(dag_id, limit)
+    if not _wait_for_backfill(dag_id, limit) and dag_id == Path(DAG_FILE).stem and rows_per_month().empty:
+        print(
+            f"But {student_schema()} holds no trips: those runs were another student's, by the name that was set when "
+            "this Airflow ran before. Run the command with --reprocess-behavior completed."
+        )
     if record := os.environ.get("COURSE_RECORD"):
         with psycopg.connect(os.environ["AIRFLOW_CONN_AZURE_PG"], autocommit=True) as connection:
-            tables = snapshot(connection, f"airflow_{_student()}")
+            tables = snapshot(connection, student_schema())
         with Path(record).open("a") as lines:
             lines.write(f"{json.dumps(tables)}\n")
+
+
+def _healthy() -> bool:
+    if os.environ.get("COURSE_AIRFLOW") != "1":
+        return False
+    with contextlib.suppress(CourseError):  # it does not answer
+        return AirflowApi.from_environment().healthy()
+    return False
 
 
 def _student() -> str:

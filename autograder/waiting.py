@@ -1,12 +1,13 @@
 """Wait for what Airflow does on its own: read a DAG file, work through runs, finish a backfill.
 
 Contract: each function looks at Airflow's records until a condition holds, prints what has happened since the
-last look, and raises `CourseError` when the condition can no longer come true or its limit has passed.
+last look, and raises `CourseError` when the condition can no longer come true or its limit has passed. Who
+interrupts the waiting stops that alone: Airflow goes on.
 """
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -16,7 +17,20 @@ from autograder.errors import CourseError
 _POLL = 0.3
 """Seconds between two looks."""
 
+_RETRY_POLL = 5.0
+"""Seconds between two looks at what waits for its next try, which may be minutes away."""
+
+STOPPED = "Stopped waiting. Airflow goes on with what it was asked for; run this cell again to wait for the rest."
+
 NOTHING_TO_DO = "The backfill started no run: its dates have one already. --reprocess-behavior says which to repeat."
+
+
+class StoppedWaitingError(KeyboardInterrupt):
+    """Somebody interrupted the waiting, as with a notebook's stop button."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows in place of a traceback, which would be through our code only."""
+        return [str(self)]
 
 
 def wait_for_dag(dag_id: str, file: str = "", limit: float = 60) -> None:
@@ -34,7 +48,7 @@ def wait_for_dag(dag_id: str, file: str = "", limit: float = 60) -> None:
     Raises
     ------
     CourseError
-        At once when the file cannot be imported; after `limit` when no DAG appeared.
+        At once when there is no file, or it cannot be imported; after `limit` when no DAG appeared.
     """
     api = AirflowApi.from_environment()
     path = _dags_folder() / (file or f"{dag_id}.py")
@@ -49,10 +63,17 @@ def wait_for_dag(dag_id: str, file: str = "", limit: float = 60) -> None:
                 exit_code=1,
             )
         dag = api.dag(dag_id)
+        if not path.exists() and (dag is None or dag["is_stale"]):
+            raise CourseError(
+                f"There is no {path.name} in dags/, and Airflow has no DAG {dag_id!r} of another file.",
+                where=str(path),
+                todo="Run the cell that writes the file, and then this one again.",
+                exit_code=1,
+            )
         # The reading must have begun after the last change, or it saw the old text.
         return dag is not None and seconds(dag["last_parsed_time"]) - dag["last_parse_duration"] > written
 
-    others = "Is the file there, does it name this DAG, and does it call the DAG function at its end?"
+    others = "Does the file name this DAG, and does it call the DAG function at its end?"
     until(stored, f"Airflow has not stored a DAG {dag_id!r} from {path}", limit, others)
     print(f"Airflow has read {path.name} and stored the DAG {dag_id}.")
 
@@ -185,8 +206,8 @@ def wait_for_runs(dag_id: str, limit: float = 300) -> None:
     _watch(api, dag_id, its_runs, limit)
 
 
-def wait_for_backfill(dag_id: str, limit: float = 900) -> None:
-    """Wait until every run of the DAG's newest backfill has ended, and print how each did.
+def wait_for_backfill(dag_id: str, limit: float = 900) -> int:
+    """Wait until every run of the DAG's newest backfill has ended, print how each did, and return how many there were.
 
     The API does not say to which backfill a run belongs. Its own are of that type, dated between its dates, and were
     queued after it was created: Airflow changes both the type and the time of the runs that a backfill repeats.
@@ -224,6 +245,7 @@ def wait_for_backfill(dag_id: str, limit: float = 900) -> None:
             todo="Mend the cause, and create the backfill again with --reprocess-behavior failed.",
         )
     print(f"All {len(ended)} runs are green." if ended else NOTHING_TO_DO)
+    return len(ended)
 
 
 def _dags_folder() -> Path:
@@ -244,10 +266,33 @@ def seconds(timestamp: str) -> float:
     return datetime.fromisoformat(timestamp).timestamp()
 
 
+class Retries:
+    """Tells of each task of runs of a DAG that has failed and waits for its next try, once."""
+
+    def __init__(self, api: AirflowApi, dag_id: str) -> None:
+        self._api, self._dag_id = api, dag_id
+        self._told: set[tuple[str, str, int, int]] = set()
+        self._looked = time.monotonic()
+
+    def tell(self, run_ids: Sequence[str]) -> None:
+        """Print what has come to wait since the last look; look every few seconds only."""
+        if time.monotonic() - self._looked < _RETRY_POLL:
+            return
+        self._looked = time.monotonic()
+        for run_id in run_ids:
+            for one in self._api.task_instances(self._dag_id, run_id):
+                name = (run_id, one["task_id"], one["map_index"], one["try_number"])
+                if one["state"] == "up_for_retry" and name not in self._told:
+                    self._told.add(name)
+                    print(f"{one['task_id']} of {run_id} has failed, and is tried again after its retry_delay. Why:")
+                    print(self._api.log_text(one, lines=2), flush=True)
+
+
 def _watch(api: AirflowApi, dag_id: str, of_interest: Callable[[], list[Record]], limit: float) -> list[Record]:
     """Print each run of interest as it ends; return them once all have ended."""
     told = {run["dag_run_id"] for run in of_interest() if run["state"] in ENDED}
     found: list[Record] = []
+    retries = Retries(api, dag_id)
 
     def all_ended() -> bool:
         found[:] = of_interest()
@@ -257,6 +302,7 @@ def _watch(api: AirflowApi, dag_id: str, of_interest: Callable[[], list[Record]]
                 print(f"{run['state']:<8} {run['duration']:5.1f} s  {run['dag_run_id']}", flush=True)
         if all(run["state"] in ENDED for run in found):
             return True
+        retries.tell([run["dag_run_id"] for run in found if run["state"] == "running"])
         dag = api.dag(dag_id)
         if dag and dag["is_paused"]:
             raise CourseError(
@@ -289,9 +335,14 @@ def until(condition: Callable[[], bool], otherwise: str, limit: float, todo: str
     ------
     CourseError
         After `limit`.
+    StoppedWaitingError
+        When somebody interrupts it.
     """
     deadline = time.monotonic() + limit
-    while not condition():
-        if time.monotonic() > deadline:
-            raise CourseError(f"{otherwise}, after {limit:.0f} s.", todo=todo, exit_code=1)
-        time.sleep(_POLL)
+    try:
+        while not condition():
+            if time.monotonic() > deadline:
+                raise CourseError(f"{otherwise}, after {limit:.0f} s.", todo=todo, exit_code=1)
+            time.sleep(_POLL)
+    except KeyboardInterrupt:
+        raise StoppedWaitingError(STOPPED) from None

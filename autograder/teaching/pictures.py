@@ -15,7 +15,7 @@ from autograder.teaching import svg
 from autograder.teaching.shown import NEUTRAL, Shown, colour, state_text
 from autograder.waiting import seconds
 
-_ROW, _GAP, _BOX = 26, 44, 40
+_ROW, _GAP, _BOX, _BESIDE = 26, 44, 40, 150
 
 
 def task_graph(dag_id: str, run_id: str | None = None) -> Shown:
@@ -130,19 +130,24 @@ def gantt(dag_id: str, run_id: str | None = None, *, run_type: str = "") -> Show
             label = state_text(one["state"]) if run_id else one["task_id"]
             if len(label) * svg.CHARACTER < width:
                 parts.append(svg.text(x + 4, y + 13, label))
+            elif run_id:  # beside the bar, where the row has no other
+                parts.append(svg.text(x + max(width, 1) + 6, y + 13, label))
     bottom = 12 + len(rows) * _ROW
     for tick in range(5):
         x = left + tick * 140
         parts += [svg.line(x, 8, x, bottom), svg.text(x, bottom + 16, f"{(last - first) * tick / 4:.1f} s", "middle")]
     title = f"{dag_id}: when the tasks of {run_id or 'each run'} ran"
-    return svg.picture(parts, left + 600, bottom + 28, title, _gantt_sentence(rows, first, last))
+    beside = _BESIDE if run_id else 40
+    return svg.picture(parts, left + 560 + beside, bottom + 28, title, _gantt_sentence(rows, first, last))
 
 
 def _gantt_sentence(rows: Mapping[str, Sequence[Record]], first: float, last: float) -> str:
     told = []
     for name, ones in rows.items():
         start, end = seconds(ones[0]["start_date"]) - first, max(map(_end, ones)) - first
-        told.append(f"{name} from {start:.1f} s to {end:.1f} s")
+        other = [(one["task_id"], state_text(one["state"])) for one in ones if one["state"] != "success"]
+        states = ", ".join(state if _task_name(ones[0]) == name else f"{task} {state}" for task, state in other)
+        told.append(f"{name} from {start:.1f} s to {end:.1f} s" + (f" ({states})" if states else ""))
     spans = [(seconds(ones[0]["start_date"]), max(map(_end, ones))) for ones in rows.values()]
     apart = all(one[1] <= other[0] for one, other in pairwise(sorted(spans)))
     order = "" if len(rows) < 2 else " One after another." if apart else " Some at the same time."

@@ -4,6 +4,7 @@ Contract: `run_dag` does what `airflow dags unpause` and `airflow dags trigger` 
 safe: a run that has this logical date already is cleared and runs again.
 """
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,10 @@ from autograder.airflow_api import ENDED, AirflowApi
 from autograder.errors import CourseError
 from autograder.teaching.records import task_states
 from autograder.teaching.shown import state_text
-from autograder.waiting import until, wait_for_dag
+from autograder.waiting import Retries, until, wait_for_dag
+
+WIDTH = 96
+"""Columns of a line."""
 
 
 def run_dag(
@@ -59,9 +63,11 @@ def run_dag(
     else:
         run_id = str(api.trigger(dag_id, date, conf or {})["dag_run_id"])
     state = [""]
+    retries = Retries(api, dag_id)
 
     def ended() -> bool:
         state[0] = next(run["state"] for run in api.runs(dag_id) if run["dag_run_id"] == run_id)
+        retries.tell([run_id])
         return state[0] in ENDED
 
     try:
@@ -70,5 +76,7 @@ def run_dag(
         error.where = f"{dag_id}: {task_states(dag_id, run_id)}"
         raise
     tasks = ", ".join(f"{task} {state_text(one)}" for task, one in task_states(dag_id, run_id).items())
-    print(f"The run {run_id} ended: {state_text(state[0])}. Tasks: {tasks or 'none has run'}.")
+    told = f"The run {run_id} ended: {state_text(state[0])}. Tasks: {tasks or 'none has run'}."
+    # A notebook breaks a longer line in the middle of a word.
+    print(textwrap.fill(told, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
     return run_id

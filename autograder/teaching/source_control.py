@@ -55,6 +55,11 @@ def source_reset() -> None:
     print("The source is well again.")
 
 
+def source_misbehaves() -> bool:
+    """Return whether the source of this notebook's Airflow answers as `source_fault` has told it."""
+    return Path(os.environ.get("COURSE_SOURCE_FAULTS", "")).is_file()
+
+
 def source_requests(path: str = "", last: int = 10) -> Shown:
     """Show the last requests that the source answered.
 

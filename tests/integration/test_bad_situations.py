@@ -203,8 +203,10 @@ def test_a_backfill_that_is_not_there_is_paused_and_asks_for_an_unpublished_mont
 
 def test_waiting_that_takes_too_long(local: Local) -> None:
     wait_for_dag("taxi_pipeline")
+    (local.airflow.dags / "nowhere.py").touch()
     with pytest.raises(CourseError, match="has not stored a DAG 'nowhere'"):
         wait_for_dag("nowhere", limit=1)
+    (local.airflow.dags / "nowhere.py").unlink()
     wait_for_runs("taxi_pipeline")
 
 

@@ -31,6 +31,15 @@ def test_all_pages_are_read_and_the_token_is_sent() -> None:
     assert [request.headers["Authorization"] for request in asked] == ["Bearer secret"] * 3
 
 
+def test_what_airflow_does_not_have_is_the_readers_to_mend() -> None:
+    detail = "The Dag with ID: `nowhere` was not found"
+    missing = {"dags/nowhere/tasks": lambda request: httpx.Response(404, json={"detail": detail})}
+    with pytest.raises(CourseError, match=detail) as caught:
+        _api(missing).tasks("nowhere")
+    assert caught.value.exit_code == 1
+    assert "Is the name right?" in caught.value.todo
+
+
 def test_a_task_comes_after_those_that_it_waits_for() -> None:
     tasks = [
         {"task_id": "dbt_run", "downstream_task_ids": ["dbt_test"]},

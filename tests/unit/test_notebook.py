@@ -1,8 +1,11 @@
 """The tables that a chapter shows, and its first cell."""
 
+import json
+import os
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from autograder import notebook
@@ -69,6 +72,55 @@ def test_start_says_how_to_get_an_airflow(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setattr(notebook, "DESK", tmp_path / "notebook.json")  # an Airflow may be running for this clone
     with pytest.raises(CourseError, match=r"\./course lab"):
         notebook.start("ada")
+
+
+def test_start_finds_an_airflow_that_is_newer_than_the_kernel(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def healthy(self: FakeAirflow) -> bool:
+        if os.environ["COURSE_AIRFLOW_URL"] == "http://airflow":
+            raise CourseError("Airflow's API server does not answer.")
+        return True
+
+    monkeypatch.setattr(FakeAirflow, "healthy", healthy)
+    monkeypatch.setattr(notebook, "DESK", tmp_path / "notebook.json")
+    with pytest.raises(CourseError, match="No healthy Airflow is running"):
+        notebook.start("ada")
+    (tmp_path / "notebook.json").write_text(json.dumps({"COURSE_AIRFLOW": "1", "COURSE_AIRFLOW_URL": "http://newer"}))
+    notebook.start("ada")
+    assert "http://newer" in capsys.readouterr().out
+
+
+def test_start_makes_the_source_well_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COURSE_SOURCE_FAULTS", str(tmp_path / "faults.json"))
+    notebook.start("ada")
+    assert "source" not in capsys.readouterr().out
+    notebook.source_fault("2024-02", status=503)
+    notebook.start("ada")
+    assert "The source is well again." in capsys.readouterr().out
+    assert not (tmp_path / "faults.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "started", "months", "told"),
+    [
+        ("taxi_pipeline", 0, [], True),
+        ("taxi_pipeline", 0, ["2024-01"], False),
+        ("taxi_pipeline", 7, [], False),
+        ("other", 0, [], False),
+    ],
+)
+def test_a_backfill_that_has_nothing_to_do_for_another_student_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    dag_id: str, started: int, months: list[str], told: bool,
+) -> None:  # fmt: skip
+    monkeypatch.delenv("COURSE_RECORD", raising=False)
+    monkeypatch.setattr(notebook, "_wait_for_backfill", lambda dag_id, limit: started)
+    monkeypatch.setattr(notebook, "rows_per_month", lambda: pd.DataFrame({"month": months}))
+    notebook.wait_for_backfill(dag_id)
+    assert ("But airflow_ada holds no trips" in capsys.readouterr().out) == told
 
 
 def test_runs_show_a_missing_logical_date() -> None:

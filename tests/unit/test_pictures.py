@@ -65,6 +65,21 @@ def test_a_gantt_says_whether_runs_overlap(second: str, order: str, monkeypatch:
     assert {"a", "2024-02-01T00:00", "load"} <= set(words(made))
 
 
+def test_a_gantt_has_every_state_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def instances(self: Times, dag_id: str, run_id: str = "~") -> list[dict[str, Any]]:
+        common = {"map_index": -1, "dag_run_id": "a", "logical_date": None, "start_date": "2024-01-01T00:00:00Z"}
+        return [
+            {**common, "task_id": "long", "state": "success", "end_date": "2024-01-01T00:01:00Z"},
+            {**common, "task_id": "short", "state": "failed", "end_date": "2024-01-01T00:00:01Z"},
+        ]
+
+    monkeypatch.setattr(AirflowApi, "from_environment", Times)
+    monkeypatch.setattr(Times, "task_instances", instances)
+    assert {"✔ success", "✘ failed"} <= set(words(pictures.gantt("d", "a")))
+    assert "short from 0.0 s to 1.0 s (✘ failed)." in str(pictures.gantt("d", "a"))
+    assert "a from 0.0 s to 60.0 s (short ✘ failed)." in str(pictures.gantt("d"))
+
+
 def test_a_gantt_of_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AirflowApi, "from_environment", Times)
     monkeypatch.setattr(Times, "task_instances", lambda *_: [])

@@ -97,6 +97,29 @@ def test_an_import_error_is_shown_at_once_unless_it_is_an_old_one(airflow: Any, 
         waiting.wait_for_dag("d", limit=0)
 
 
+def test_a_file_that_is_not_there_is_told_at_once(airflow: Any, tmp_path: Path) -> None:
+    airflow()
+    with pytest.raises(CourseError, match=r"There is no d.py in dags/") as caught:
+        waiting.wait_for_dag("d", limit=60)
+    assert caught.value.exit_code == 1
+    airflow(dag={"last_parsed_time": "1970-01-01T00:16:41Z", "last_parse_duration": 0.5, "is_stale": True})
+    with pytest.raises(CourseError, match=r"There is no d.py in dags/"):
+        waiting.wait_for_dag("d", limit=60)
+    airflow(dag={"last_parsed_time": "1970-01-01T00:16:41Z", "last_parse_duration": 0.5, "is_stale": False})
+    waiting.wait_for_dag("d", limit=0)  # another file has it
+
+
+def test_who_stops_the_waiting_reads_that_airflow_goes_on() -> None:
+    def interrupted() -> bool:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        waiting.until(interrupted, "It has not ended", 60, "")
+    (shown,) = caught.value._render_traceback_()  # type: ignore[attr-defined]  # as IPython asks
+    assert "Airflow goes on" in shown
+    assert "run this cell again" in shown
+
+
 def test_a_backfill_ends_with_its_own_runs_and_is_closed(airflow: Any, capsys: pytest.CaptureFixture[str]) -> None:
     by_hand = {**_run("01", "failed"), "run_type": "manual", "logical_date": "2024-01-15T00:00:00Z"}
     others = [_run(None, "failed"), _run("09", "running"), by_hand]
@@ -115,6 +138,23 @@ def test_a_backfill_ends_with_its_own_runs_and_is_closed(airflow: Any, capsys: p
         "success    2.5 s  run 01",
         "success    2.5 s  run 02",
         "All 2 runs are green.",
+    ]
+
+
+def test_a_task_that_waits_for_its_next_try_is_told_once(
+    airflow: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "_RETRY_POLL", 0)
+    running, task = [_run("01", "running")], {"task_id": "ingest", "map_index": -1, "try_number": 1}
+    fake = airflow(dag=RUNNING, latest_backfill=BACKFILL, looks=[running, running, running, [_run("01", "success")]])
+    monkeypatch.setattr(fake, "task_instances", lambda dag_id, run_id: [{**task, "state": "up_for_retry"}])
+    monkeypatch.setattr(fake, "log_text", lambda task, lines: "503 Service Unavailable")
+    waiting.wait_for_backfill("d")
+    assert capsys.readouterr().out.splitlines() == [
+        "ingest of run 01 has failed, and is tried again after its retry_delay. Why:",
+        "503 Service Unavailable",
+        "success    2.5 s  run 01",
+        "All 1 runs are green.",
     ]
 
 
