@@ -234,13 +234,21 @@ class AirflowApi:
         body: Mapping[str, Any] | None = None,
         allow: tuple[int, ...] = (),
     ) -> httpx.Response:
+        def asked() -> httpx.Response:
+            return self._http.request(method, path, params=dict(query), json=body)
+
         try:
-            answer = self._http.request(method, path, params=dict(query), json=body)
+            try:
+                answer = asked()
+            except (httpx.ReadTimeout, httpx.ReadError, httpx.RemoteProtocolError):
+                if method != "GET":
+                    raise
+                answer = asked()  # a laptop that slept in the middle of an answer has lost that one alone
         except httpx.HTTPError as error:
             raise CourseError(
                 f"Airflow's API server does not answer: {error}.",
                 where=str(self._http.base_url),
-                todo="Close the notebook and start it again with ./course lab or ./course run.",
+                todo="Does it run where you started it, with ./course lab or ./course airflow? Then try again.",
             ) from error
         if answer.status_code == 404 and 404 not in allow and path.startswith("dags/"):
             raise CourseError(

@@ -9,6 +9,7 @@ reads a returned value as the grade, and gives no points for a cell that wrote t
 """
 
 import contextlib
+import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from autograder.errors import CourseError
 from autograder.manifest import Check, Course, load
 from autograder.observe.client import Extent, evidence_for
 from autograder.observe.project import content_digest, written_files
+from autograder.paths import DESK
 
 Observe = Callable[[Path, str, Extent], dict[str, Any]]
 Judge = Callable[[dict[str, Any]], Sequence[Verdict]]
@@ -158,10 +160,16 @@ def validating() -> bool:
 
 
 def student_name() -> str:
-    """Return whose project this is: the folder's owner while nbgrader grades, AIRFLOW_STUDENT otherwise."""
+    """Return whose project this is: the folder's owner while nbgrader grades, AIRFLOW_STUDENT otherwise.
+
+    A notebook in another editor has no such variable; there it is whose Airflow runs for this clone.
+    """
     if grading():
         return Path.cwd().parent.name  # autograded/<student>/<assignment>
-    return os.environ.get("AIRFLOW_STUDENT") or "default"
+    name = os.environ.get("AIRFLOW_STUDENT")
+    if not name and DESK.is_file():
+        name = json.loads(DESK.read_text(encoding="utf-8")).get("AIRFLOW_STUDENT")
+    return name or "default"
 
 
 def _could_not_check(check: Check, message: str) -> Verdict:

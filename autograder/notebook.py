@@ -44,6 +44,7 @@ from autograder.teaching.testing import try_bugs
 from autograder.teaching.warehouse import query, rows_per_month, student_schema
 from autograder.waiting import (
     files_in_turn,
+    until,
     wait_for_dag,
     wait_for_import_error,
     wait_for_runs,
@@ -98,6 +99,10 @@ __all__ = [
 ]
 
 
+HEALTH_LIMIT = 60.0
+"""Seconds that a running Airflow has to be healthy."""
+
+
 def start(student: str, data: str = "") -> None:
     """Check that a healthy Airflow runs behind this notebook, for this student and on these data.
 
@@ -113,13 +118,19 @@ def start(student: str, data: str = "") -> None:
     CourseError
         When there is none, when it writes into another student's schema, or when its source serves other files.
     """
-    if not _healthy() and DESK.is_file():  # another editor, or a kernel that is older than this Airflow
+    if not _answers() and DESK.is_file():  # another editor, or a kernel that is older than this Airflow
         os.environ.update(json.loads(DESK.read_text()))
-    if not _healthy():
+    if not _answers():
         raise CourseError(
-            "No healthy Airflow is running for this notebook.",
+            "No Airflow is running for this notebook.",
             todo="Open the notebooks with ./course lab. In another editor, run ./course airflow in a terminal first.",
         )
+    # One that was asleep, as its laptop was, needs some seconds until its parts have said that they are there.
+    until(
+        AirflowApi.from_environment().healthy,
+        "Airflow is running, but not healthy", HEALTH_LIMIT,
+        "See which part it is with health(). Where it stays so, stop what you started with Ctrl-C, and start it again.",
+    )  # fmt: skip
     if student != _student():
         raise CourseError(
             f"The notebook is set to student {student!r}, but this Airflow runs for {_student()!r}.",
@@ -165,11 +176,10 @@ def wait_for_backfill(dag_id: str, limit: float = 900) -> None:
             lines.write(f"{json.dumps(tables)}\n")
 
 
-def _healthy() -> bool:
-    if os.environ.get("COURSE_AIRFLOW") != "1":
-        return False
-    with contextlib.suppress(CourseError):  # it does not answer
-        return AirflowApi.from_environment().healthy()
+def _answers() -> bool:
+    if os.environ.get("COURSE_AIRFLOW") == "1":
+        with contextlib.suppress(CourseError):
+            return bool(AirflowApi.from_environment().health())
     return False
 
 

@@ -2,19 +2,22 @@
 
 import asyncio
 import json
+import os
 import re
 import signal
 import subprocess
 from collections.abc import Iterator
 
 import httpx
+import nbformat
 import pytest
+from nbclient import NotebookClient
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
 from autograder.airflow_api import AirflowApi
 from autograder.airflow_local.session import members
-from autograder.paths import ROOT, STATE
+from autograder.paths import NOTEBOOKS, ROOT, STATE
 from autograder.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -56,6 +59,27 @@ def test_whoever_opens_the_ui_is_in(lab: dict[str, str]) -> None:
             browser.get("/api/v2/auth/login")
         assert browser.get("/ui/auth/me").status_code == 200
         assert browser.get("/ui/dags").json()["dags"]
+
+
+def test_a_kernel_that_another_editor_started_finds_the_airflow(lab: dict[str, str]) -> None:
+    """As in VS Code: a kernel of .venv in the notebook's folder, which knows nothing of JupyterLab's environment."""
+    sources = [
+        "from autograder.notebook import start, task_graph",
+        f"start({os.environ.get('AIRFLOW_STUDENT') or 'default'!r})",
+        "!airflow dags list --columns dag_id --output plain",
+        "!command -v dbt",
+        'task_graph("taxi_pipeline")',
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+    client = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(NOTEBOOKS)}})
+    bare = {"PATH": "/usr/bin:/bin", "HOME": os.environ["HOME"], "LANG": "C.UTF-8"}
+    client.execute(env=bare)
+    _, started, listed, found, graph = ["".join(one.get("text", "") for one in cell.outputs) for cell in notebook.cells]
+    assert started == f"Airflow is healthy. Its UI is at {lab['Airflow']}\n"
+    assert "taxi_pipeline" in listed
+    assert "/.course/run/" in found
+    assert not graph
+    assert set(notebook.cells[-1].outputs[0].data) == {"text/html", "text/plain"}
 
 
 async def in_a_terminal(lab: dict[str, str], *commands: str) -> str:

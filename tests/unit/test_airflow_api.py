@@ -126,6 +126,22 @@ def test_no_server_and_a_refusal_are_told_in_words() -> None:
         _api({"importErrors": lambda _: httpx.Response(401, text="Unauthorized")}).import_errors()
 
 
+def test_a_question_is_asked_again_and_a_request_is_not() -> None:
+    asked: list[httpx.Request] = []
+
+    def asleep_at_first(request: httpx.Request) -> httpx.Response:
+        if len(asked) == 1:
+            raise httpx.ReadTimeout("timed out")
+        return httpx.Response(200, json={"dag_id": "d", "dag_run_id": "made"})
+
+    assert _api({"dags/d": asleep_at_first}, asked).dag("d")
+    assert len(asked) == 2
+    asked.clear()
+    with pytest.raises(CourseError, match="timed out"):
+        _api({"dags/d/dagRuns": asleep_at_first}, asked).trigger("d", None)
+    assert len(asked) == 1
+
+
 def test_without_an_address_it_says_how_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COURSE_AIRFLOW_URL", raising=False)
     with pytest.raises(CourseError, match=r"\./course lab"):

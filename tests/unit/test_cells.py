@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from autograder import cells
 from autograder.cells import Checks, CouldNotCheckError, NotPassedError, student_name
 from autograder.checks.verdict import Verdict
 from autograder.errors import CourseError
@@ -58,6 +59,7 @@ def checks(observer: Observer) -> Checks:
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cells, "DESK", tmp_path / "notebook.json")  # an Airflow may be running for this clone
     monkeypatch.delenv("AIRFLOW_STUDENT", raising=False)
     monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
     write(tmp_path, {"minimum.loads": "pass", "minimum.runs": "not_yet"})
@@ -263,9 +265,12 @@ def test_whose_project_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(folder)
     monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
     monkeypatch.delenv("AIRFLOW_STUDENT", raising=False)
+    monkeypatch.setattr(cells, "DESK", tmp_path / "notebook.json")
     assert student_name() == "default"
     monkeypatch.setenv("AIRFLOW_STUDENT", "")
     assert student_name() == "default"
+    (tmp_path / "notebook.json").write_text('{"AIRFLOW_STUDENT": "linus"}')  # another editor than JupyterLab
+    assert student_name() == "linus"
     monkeypatch.setenv("AIRFLOW_STUDENT", "grace")
     assert student_name() == "grace"
     monkeypatch.setenv("NBGRADER_EXECUTION", "validate")

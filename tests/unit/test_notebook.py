@@ -16,6 +16,9 @@ from autograder.errors import CourseError
 class FakeAirflow:
     """Two runs of two tasks, one of them triggered by hand."""
 
+    def health(self) -> dict[str, Any]:
+        return {"scheduler": {"status": "healthy"}}
+
     def healthy(self) -> bool:
         return True
 
@@ -77,18 +80,31 @@ def test_start_says_how_to_get_an_airflow(monkeypatch: pytest.MonkeyPatch, tmp_p
 def test_start_finds_an_airflow_that_is_newer_than_the_kernel(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def healthy(self: FakeAirflow) -> bool:
+    def health(self: FakeAirflow) -> dict[str, Any]:
         if os.environ["COURSE_AIRFLOW_URL"] == "http://airflow":
             raise CourseError("Airflow's API server does not answer.")
-        return True
+        return {"scheduler": {}}
 
-    monkeypatch.setattr(FakeAirflow, "healthy", healthy)
+    monkeypatch.setattr(FakeAirflow, "health", health)
     monkeypatch.setattr(notebook, "DESK", tmp_path / "notebook.json")
-    with pytest.raises(CourseError, match="No healthy Airflow is running"):
+    with pytest.raises(CourseError, match="No Airflow is running"):
         notebook.start("ada")
     (tmp_path / "notebook.json").write_text(json.dumps({"COURSE_AIRFLOW": "1", "COURSE_AIRFLOW_URL": "http://newer"}))
     notebook.start("ada")
     assert "http://newer" in capsys.readouterr().out
+
+
+def test_start_waits_for_an_airflow_that_wakes_up(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    looks = [False, True]
+    monkeypatch.setattr(FakeAirflow, "healthy", lambda self: looks.pop(0))
+    notebook.start("ada")
+    assert "Airflow is healthy." in capsys.readouterr().out
+    monkeypatch.setattr(FakeAirflow, "healthy", lambda self: False)
+    monkeypatch.setattr(notebook, "HEALTH_LIMIT", 0)
+    with pytest.raises(CourseError, match="running, but not healthy"):
+        notebook.start("ada")
 
 
 def test_start_makes_the_source_well_again(
