@@ -75,8 +75,14 @@ def run_dag(
     except CourseError as error:
         error.where = f"{dag_id}: {task_states(dag_id, run_id)}"
         raise
-    tasks = ", ".join(f"{task} {state_text(one)}" for task, one in task_states(dag_id, run_id).items())
-    told = f"The run {run_id} ended: {state_text(state[0])}. Tasks: {tasks or 'none has run'}."
-    # A notebook breaks a longer line in the middle of a word.
-    print(textwrap.fill(told, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
+    print(_told(run_id, state[0], task_states(dag_id, run_id)))
     return run_id
+
+
+def _told(run_id: str, state: str, tasks: Mapping[str, str | None]) -> str:
+    """Return how a run and its tasks ended, in lines that a notebook need not break in the middle of a word."""
+    together = "\0"  # a task and its state stay in a line
+    told = ", ".join(f"{task} {state_text(one)}".replace(" ", together) for task, one in tasks.items())
+    text = f"The run {run_id} ended: {state_text(state)}. Tasks: {told or 'none has run'}."
+    lines = textwrap.fill(text, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    return lines.replace(together, " ")

@@ -11,6 +11,7 @@ import pytest
 from autograder import notebook
 from autograder.airflow_api import AirflowApi
 from autograder.errors import CourseError
+from autograder.teaching import running
 
 
 class FakeAirflow:
@@ -161,3 +162,11 @@ def test_the_grid_has_a_word_for_every_task_of_every_run() -> None:
 def test_a_log_of_no_task_is_told() -> None:
     with pytest.raises(CourseError, match="no task 'dbt'"):
         notebook.task_log("d", "manual__1", "dbt")
+
+
+def test_how_a_run_ended_is_told_in_lines_with_a_task_and_its_state_together() -> None:
+    told = running._told("manual__2026-11-25T11:48:36.460586+00:00", "success", dict.fromkeys("abcdefgh", "success"))
+    assert max(map(len, told.splitlines())) <= running.WIDTH
+    assert " ".join(told.split()).endswith("Tasks: " + ", ".join(f"{one} ✔ success" for one in "abcdefgh") + ".")
+    assert all(line.strip()[0] in "Tabcdefgh" for line in told.splitlines())
+    assert running._told("r", "failed", {}) == "The run r ended: ✘ failed. Tasks: none has run."
