@@ -121,6 +121,12 @@ def report(
     if not folder.records():
         raise CourseError("Nothing has been graded here.", where=str(into), todo="Run ./course grade first.")
     told = pages.write_report(folder, load())
+    if not told["students"]:
+        raise CourseError(
+            "What was graded here lies no longer where it was graded from, so nobody is left to report on.",
+            where=str(folder.path),
+            todo="Run ./course grade again, with the folder of submissions; what it has seen it does not run again.",
+        )
     write_json(json_file, told)
     counts = ["pass", "not_yet", "waiting", "could_not_check"]
     rows = [[one["id"], *(str(one[count]) for count in counts)] for one in told["checks"]]

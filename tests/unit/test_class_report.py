@@ -1,7 +1,13 @@
 """Does the class report count what the records say, and tell of submissions that are alike?"""
 
-import pytest
+import json
+from pathlib import Path
 
+import pytest
+from typer.testing import CliRunner
+
+from autograder.cli import app
+from autograder.errors import CourseError
 from autograder.grading import records, report
 from autograder.manifest import load
 from tests import record
@@ -76,6 +82,17 @@ def test_the_page_shows_names_as_text(told: report.Report) -> None:
     page = report.page(told | {"grid": {name: {}}, "seconds": {name: 1.0}}, COURSE)
     assert name not in page
     assert "&lt;script&gt;" in page
+
+
+def test_nobody_is_left_to_report_on(tmp_path: Path) -> None:
+    work = records.Work("ada", "", path="../submitted/ada")
+    made = records.make(work, records.Seen("timeout", "Too long."), COURSE, COURSE.assignment)
+    records.write(records.ClassFolder(tmp_path / "class").record_file("ada"), json.dumps(made))
+    result = CliRunner().invoke(app, ["report", "--into", str(tmp_path / "class")])
+    assert isinstance(result.exception, CourseError)
+    assert "nobody is left" in result.exception.what
+    (tmp_path / "submitted" / "ada").mkdir(parents=True)
+    assert CliRunner().invoke(app, ["report", "--into", str(tmp_path / "class")]).exit_code == 0
 
 
 def test_a_broken_program_is_compared_as_far_as_it_can_be_read() -> None:
