@@ -238,10 +238,12 @@ class ClassRun:
         told = {one["id"]: one for one in record["checks"]}
         said = {}
         for check in self.course.checks:
-            if fields := told.get(check.id):
+            fields = told.get(check.id)
+            if fields and record["evidence"]:
                 said[check.grade_id] = render(Verdict(**fields), check, NOTEBOOK)
             else:
-                said[check.grade_id] = f"{OUTCOMES['could_not_check']} · {check.id}\n{record['reason']}"
+                outcome = OUTCOMES[fields["verdict"] if fields else "could_not_check"]
+                said[check.grade_id] = f"{outcome} · {check.id}\n{record['reason']}"
         cells = []
         for cell in (work.notebook or self.release)["cells"]:
             text = said.get(grade_id(cell) or "")

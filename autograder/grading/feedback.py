@@ -128,11 +128,10 @@ def templates(*, html: bool) -> jinja2.Environment:
 
 def _view(record: Record, evidence: Mapping[str, Any] | None, course: Course) -> dict[str, Any]:
     verdicts = {one["id"]: Verdict(**one) for one in record["checks"]}
+    judged = verdicts if evidence else {}  # else all wait for the same, which is told once
     tiers = []
     for tier in course.tiers:
-        checks = [
-            _told(verdicts[one.id], one, record["reason"]) for one in course.checks_of(tier.id) if one.id in verdicts
-        ]
+        checks = [_told(verdicts[one.id], one) for one in course.checks_of(tier.id) if one.id in judged]
         tiers.append({"title": tier.title, **record["tiers"][tier.id], "checks": checks})
     return {
         "record": record,
@@ -148,11 +147,10 @@ def _view(record: Record, evidence: Mapping[str, Any] | None, course: Course) ->
     }
 
 
-def _told(verdict: Verdict, check: Check, reason: str | None) -> dict[str, Any]:
+def _told(verdict: Verdict, check: Check) -> dict[str, Any]:
     return {
         "check": check,
         "verdict": verdict,
-        "message": "Not judged: see above." if verdict.message == reason else verdict.message,
         "outcome": OUTCOMES[verdict.verdict],
         "next": next_step(verdict, check, GRADED),
         "hint": check.hints[0] if verdict.verdict == "not_yet" else "",

@@ -46,7 +46,8 @@ class Telling:
         self._bar.stop()
         if kind and not issubclass(kind, Exception):
             err.print(
-                "What was graded is kept. The same command goes on from here, and writes the gradebook at its end."
+                "What was graded is kept. The same command goes on from here, and writes the gradebook at its end.",
+                soft_wrap=True,
             )
 
     def told(self, record: Record, left: int) -> None:

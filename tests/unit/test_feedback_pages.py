@@ -149,6 +149,7 @@ def test_a_submission_that_was_not_run_says_why() -> None:
     record_ = records.make(work, seen, COURSE, COURSE.assignment)
     for text in (feedback.page(record_, None, COURSE), feedback.markdown(record_, None, COURSE)):
         assert text.count("It did not end within 15 minutes.") == 1
+        assert "this one waits for" not in text
         assert "0 of 100 points" in text
 
 
