@@ -1,4 +1,4 @@
-"""Does the course hold in JupyterLab as people meet it: formgrader for the teacher, Validate for the student?
+"""Does the course hold in JupyterLab as people meet it: formgrader for a teacher, Validate and pictures for a student?
 
 One JupyterLab runs for all, on a class folder as `course grade` leaves it, and Debian's Chromium is in front of it.
 What was observed of each submission is on record, so nothing is run for it.
@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import nbformat
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, FrameLocator, Page, Response, expect
 
 from autograder.airflow_local.session import Session, free_port
@@ -35,13 +37,46 @@ NOTEBOOK = f"{ASSIGNMENT}.ipynb"
 RUNBOOK = "minimum.runbook"
 
 
+SHOWN = (
+    "import pandas as pd\nfrom autograder.teaching import pictures, questions, shown",
+    'pictures.draw_graph("d", {"load": ["test"], "test": []}, {"load": "success", "test": "failed"})',
+    'pictures.plot_rows(pd.DataFrame({"month": ["2024-01"], "raw_trips": [2035], "fct_trips": [2035]}))',
+    'shown.table(["run", "state"], [["a", "✘ failed"], ["b", None]], "Two runs.", {(0, 1): shown.colour("failed")})',
+    'questions.quiz("04")',
+)
+"""Cells whose outputs are what a chapter shows, without an Airflow."""
+
+CONTRASTS = """() => {
+  const numbers = (text) => text.match(/[\\d.]+/g).map(Number);
+  const linear = (part) => part / 255 <= 0.03928 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4;
+  const luminance = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+  const behind = (one) => {
+    for (let above = one; above; above = above.parentElement) {
+      const [r, g, b, a = 1] = numbers(getComputedStyle(above).backgroundColor);
+      if (a > 0.5) return [r, g, b];
+    }
+    return [255, 255, 255];
+  };
+  const words = ".jp-OutputArea-output :is(p, td, th, caption, summary, figcaption, h4, code)";
+  return [...document.querySelectorAll(words)].map((one) => {
+    const back = behind(one);
+    const [r, g, b, a = 1] = numbers(getComputedStyle(one).color);
+    const front = [r, g, b].map((part, place) => part * a + back[place] * (1 - a));
+    const [less, more] = [luminance(front), luminance(back)].sort((one, other) => one - other);
+    return [one.textContent, (more + 0.05) / (less + 0.05)];
+  });
+}"""
+"""Each text that is shown, with its contrast as WCAG reckons it: axe finds nothing to reckon in JupyterLab."""
+
+
 @dataclass
 class Lab:
-    """A JupyterLab on a folder, and a page with it."""
+    """A JupyterLab on a folder, and a page with it; its settings are in `config`."""
 
     folder: Path
     url: str
     page: Page
+    config: Path
 
     def menu(self, *path: str) -> None:
         """Choose an entry of a menu."""
@@ -73,6 +108,9 @@ def lab(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         url = f"http://127.0.0.1:{(port := free_port())}"
         argv, environment = jupyterlab_command(port, TOKEN, browser=False)
         own = {f"JUPYTER_{name}_DIR": str(session.folder / name) for name in ("CONFIG", "DATA", "RUNTIME")}
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in SHOWN])
+        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+        nbformat.write(notebook, folder / "shown.ipynb")
         server = session.start("jupyterlab", argv, env={**environment, **own}, cwd=folder)
 
         def answers() -> bool:
@@ -84,7 +122,7 @@ def lab(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         session.wait_until(answers, "JupyterLab", process=server, name="jupyterlab", limit=60)
         page = browser.new_page(viewport={"width": 1300, "height": 900})
         page.goto(f"{url}/lab?token={TOKEN}")
-        yield Lab(folder, url, page)
+        yield Lab(folder, url, page, session.folder / "CONFIG")
         page.close()
 
 
@@ -182,3 +220,24 @@ def test_validate_tells_which_checks_do_not_pass(lab: Lab, observed_before: None
     lab.open(f"done/{NOTEBOOK}")
     lab.page.get_by_text("Validate", exact=True).click()
     expect(dialog).to_contain_text("Success! Your notebook passes all the tests.", timeout=60_000)
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_what_a_chapter_shows_is_readable(theme: str, lab: Lab) -> None:
+    settings = lab.config / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True, exist_ok=True)
+    (settings / "themes.jupyterlab-settings").write_text(json.dumps({"theme": theme}))
+    lab.open("shown.ipynb")
+    expect(lab.page.locator(f"body[data-jp-theme-name='{theme}']")).to_be_attached()
+    lab.menu("Run", "Run All Cells")
+    question = lab.page.locator("details:visible", has_text="At the same time as").first
+    expect(question).to_be_visible(timeout=60_000)
+    assert lab.page.get_by_role("img", name="Task graph of d").is_visible()
+    assert lab.page.get_by_role("img", name="Trips in the warehouse").is_visible()
+    question.locator("summary").click()
+    expect(question).to_contain_text("Right.")
+    found = Axe().run(lab.page, {"include": [[".jp-OutputArea-output"]]})
+    assert found.violations_count == 0, found.generate_report()
+    contrasts = dict(lab.page.evaluate(CONTRASTS))
+    assert {"✘ failed", "Two runs."} <= set(contrasts)
+    assert {text: contrast for text, contrast in contrasts.items() if contrast < 4.5} == {}
