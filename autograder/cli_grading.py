@@ -83,11 +83,11 @@ def grade(
             todo="Or give --unsafe: then what students wrote runs in your account, and can read and change what you "
             "can: your files, the gradebook, other students' work.",
         )
-    with Telling() as telling:
+    jobs = jobs or os.cpu_count() or 1
+    with Telling(jobs) as telling:
         records = grade_class(
-            submissions, into, RealObserver(not unsafe, limit), jobs=jobs or os.cpu_count() or 1,
-            told=telling.told, tick=telling.tick,
-        )  # fmt: skip
+            submissions, into, RealObserver(not unsafe, limit), jobs=jobs, told=telling.told, tick=telling.tick
+        )
     write_json(json_file, records)
     tiers = list(records[0]["tiers"])
     rows = [

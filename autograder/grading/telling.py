@@ -25,9 +25,16 @@ OUTCOMES = {
 
 
 class Telling:
-    """Progress of a class run; a context. Its bar is drawn by `tick` alone: workers are forked, and want no threads."""
+    """Progress of a class run; a context. Its bar is drawn by `tick` alone: workers are forked, and want no threads.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    jobs
+        How many submissions are observed at once.
+    """
+
+    def __init__(self, jobs: int = 1) -> None:
+        self._jobs = jobs
         self._bar = Progress(
             TextColumn("observing"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"),
             console=err, auto_refresh=False, disable=not err.is_terminal, transient=True,
@@ -69,7 +76,8 @@ class Telling:
         done = self._total - left
         if self._begun is None or not done or not left:
             return ""
-        minutes = (time.monotonic() - self._begun) / done * left / 60
+        under_way = min(self._jobs, left) / 2  # on average, half of each is done
+        minutes = (time.monotonic() - self._begun) / (done + under_way) * (left - under_way) / 60
         return f"{left} to go, about {f'{minutes:.0f} min' if minutes >= 1 else 'a minute'}"
 
 

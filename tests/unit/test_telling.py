@@ -1,6 +1,7 @@
 """What `course grade` says of each student, and what the sheets have of them."""
 
 import csv
+import time
 from typing import Any
 
 import pytest
@@ -59,6 +60,21 @@ def test_lines_outside_a_terminal_tell_how_many_are_left(capsys: pytest.CaptureF
         "2 to observe; what is graded is kept, whenever this is stopped.",
         "! grader fault  cy  Postgres did not start.  (1 to go, about a minute)",
         "✗ timeout  di  0 of 100  It did not end.",
+    ]
+
+
+def test_what_is_under_way_is_half_done(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    telling = Telling(jobs=2)
+    telling.tick(4)
+    now = 240.0
+    telling.told(CLASS[0], 3)  # one, and half of two more, in 4 minutes: 2 are left
+    now = 360.0
+    telling.told(CLASS[0], 1)
+    assert [one.partition("  (")[2] for one in capsys.readouterr().err.splitlines()[1:]] == [
+        "3 to go, about 4 min)",
+        "1 to go, about a minute)",
     ]
 
 
