@@ -79,7 +79,7 @@ def test_a_class_is_graded_in_sandboxes_and_goes_on_after_a_kill(folder: Path) -
     assert done.returncode == 0, done.stderr
     told = {one["student"]: (one["outcome"], one["score"]) for one in json.loads((folder / "all.json").read_text())}
     assert told == {"ada": ("graded", 0), "bob": ("graded", 0), "nil": ("student_error", 0)}
-    assert done.stderr.count("graded") == 2
+    assert done.stderr.count("✓ graded") == 2
     assert "\x1b" not in done.stderr + done.stdout
     assert (folder / "grades.csv").read_text().count("\n") == 4
 
