@@ -76,7 +76,7 @@ class Budget:
         """Count an entry."""
         self.entries -= 1
         if self.entries < 0:
-            raise too_much(f"It is an archive of more than {MOST_ENTRIES} entries.")
+            raise too_much(f"Its archives hold more than {MOST_ENTRIES} entries.")
 
 
 class _Counted:
@@ -95,7 +95,7 @@ class _Counted:
         self.room -= len(block)
         self._budget.bytes -= len(block)
         if self._budget.bytes < 0:
-            raise too_much(f"It is an archive of more than {LARGEST_READ // 1_000_000} MB.")
+            raise too_much(f"Its archives hold more than {LARGEST_READ // 1_000_000} MB.")
         if self.room < 0:
             raise too_much(f"The archive has {self.part} of a size that no honest one has.")
         return block

@@ -73,14 +73,14 @@ def test_xz_in_parts_is_read_whole(tmp_path: Path) -> None:
 def test_what_is_left_out_counts_too(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "LARGEST_READ", 5_000_000)
     content = PACKERS[kind](tar((".venv/bomb", b"\0" * 6_000_000), ("n.ipynb", b"{}")))
-    assert "archive of more than 5 MB" in refused(tmp_path, f"a.{kind}", content)
+    assert "archives hold more than 5 MB" in refused(tmp_path, f"a.{kind}", content)
 
 
 def test_archives_in_archives_share_what_may_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "LARGEST_READ", 5_000_000)
     inner = gzip.compress(tar((".venv/bomb", b"\0" * 2_000_000)))
     outer = tar(*((f"{number}.tgz", inner) for number in range(3)))
-    assert "archive of more than 5 MB" in refused(tmp_path, "a.tar", outer)
+    assert "archives hold more than 5 MB" in refused(tmp_path, "a.tar", outer)
 
 
 @pytest.mark.parametrize("kind", PACKERS)
@@ -164,7 +164,7 @@ def test_entries_are_counted_what_is_left_out_too(
     monkeypatch.setattr(archives, "MOST_ENTRIES", 100)
     for name in ("node_modules/{}/", "../{}"):
         told = refused(tmp_path, "a.zip" if zipped else "a.tar", many(zipped, 101, name))
-        assert told == "It is an archive of more than 100 entries."
+        assert told == "Its archives hold more than 100 entries."
 
 
 def test_a_list_of_a_zips_files_has_a_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
