@@ -72,7 +72,10 @@ class Checks:
         ------
         NotPassedError
             Unless the check passed; `CouldNotCheckError` where the fault is ours.
+        CourseError
+            When there is no such check, or the notebook does not run in a project's folder.
         """
+        self._look_around()
         if check_id is None:
             self._show_all()
             return
@@ -87,6 +90,17 @@ class Checks:
             error = CouldNotCheckError if verdict.verdict == "could_not_check" else NotPassedError
             # nbgrader's Validate shows a cell's error, and nothing of what it printed.
             raise error(told if validating() else f"{OUTCOMES[verdict.verdict]}: {check.id}. What to do is told above.")
+
+    def _look_around(self) -> None:
+        here = Path.cwd()
+        parts = (here / "dags", here / f"{self._course.assignment}.ipynb")
+        if not grading() and not any(part.exists() for part in parts):
+            raise CourseError(
+                "The notebook does not run in its own folder: here is no project.",
+                where=str(here),
+                todo="Restart the kernel, and run the first code cell. In VS Code, see its section in docs/setup.md.",
+                exit_code=1,
+            )
 
     def hint(self, check_id: str, number: int = 1) -> None:
         """Print one of a check's hints."""

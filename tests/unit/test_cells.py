@@ -115,6 +115,18 @@ def test_what_later_cells_write_counts_from_the_first_check_on(
     assert len(observer.calls) == 1
 
 
+def test_a_notebook_that_runs_elsewhere_is_told_so(
+    checks: Checks, project: Path, observer: Observer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "elsewhere").mkdir()
+    monkeypatch.chdir(project / "elsewhere")
+    for check_id in ("minimum.loads", None):
+        with pytest.raises(CourseError, match="does not run in its own folder") as caught:
+            checks.check(check_id)
+        assert caught.value.where == str(project / "elsewhere")
+    assert observer.calls == []
+
+
 def test_nbgrader_validate_does_not_judge_a_hidden_check(
     checks: Checks, project: Path, observer: Observer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
