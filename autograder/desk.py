@@ -9,8 +9,10 @@ import contextlib
 import json
 import os
 import secrets
+import socket
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from autograder.airflow_local import local, postgres
@@ -113,6 +115,16 @@ def mind(desk: local.Local, over: Callable[[], bool] = lambda: False) -> None:
             raise CourseError(f"Airflow's {ended} ended by itself.", where=str(desk.shared.session.logs))
 
 
+LAB_LIMIT = 120
+"""Seconds that JupyterLab has to start."""
+
+
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
 def jupyterlab_command(port: int, token: str, *, browser: bool) -> tuple[list[str], dict[str, str]]:
     """Return the command that runs JupyterLab on the folder that it is started in, and what its environment needs.
 
@@ -150,10 +162,12 @@ def jupyterlab(desk: local.Local, *, browser: bool) -> int:
     """
     port, token = free_port(), secrets.token_hex(16)
     argv, own = jupyterlab_command(port, token, browser=browser)
-    out.print(f"JupyterLab: http://127.0.0.1:{port}/lab/tree/notebooks?token={token}", soft_wrap=True)
     session = desk.shared.session
     try:
         lab = session.start("jupyterlab", argv, env={**desk.notebook_environment, **own}, cwd=ROOT)
+        listens = partial(_listens, port)  # who is given its address opens it at once
+        session.wait_until(listens, "JupyterLab", process=lab, name="jupyterlab", limit=LAB_LIMIT)
+        out.print(f"JupyterLab: http://127.0.0.1:{port}/lab/tree/notebooks?token={token}", soft_wrap=True)
         try:
             mind(desk, lambda: lab.poll() is not None)
         except CourseError as error:  # notebooks are worth keeping without it
