@@ -20,7 +20,7 @@ from autograder.errors import CourseError
 from autograder.grading import gradebook, pages, records, workers
 from autograder.grading.dbt_packages import provide
 from autograder.grading.observers import GRACE_S, Observer
-from autograder.grading.realign import Notebook, grade_id, read_notebook
+from autograder.grading.realign import Notebook, grade_id, harmless, read_notebook
 from autograder.grading.records import ClassFolder, Record, Seen, Work
 from autograder.grading.sheets import sheets
 from autograder.grading.submissions import HandedIn, handed_in, lay_out
@@ -249,7 +249,7 @@ class ClassRun:
             text = said.get(grade_id(cell) or "")
             output = [{"name": "stdout", "output_type": "stream", "text": f"{text}\n"}]
             cells.append(cell | {"outputs": output} if text else cell)
-        return (work.notebook or self.release) | {"cells": cells}
+        return harmless((work.notebook or self.release) | {"cells": cells}, self.release)
 
 
 def grade_class(

@@ -2,7 +2,8 @@
 
 Contract: `read_notebook` understands what editors and mail make of a notebook. `realign` returns a notebook in
 which every cell with a grade_id of the release notebook is there once: set-up and grade cells as released, solution
-cells with the student's text. Each repair is a note. Pure functions on documents; nothing of a notebook is run.
+cells with the student's text. Each repair is a note. `harmless` is what may be shown of it as a web page. Pure
+functions on documents; nothing of a notebook is run.
 """
 
 import copy
@@ -206,6 +207,26 @@ def _answer(texts: list[dict[str, Any]], released: dict[str, Any], notes: list[s
 def _own(cell: dict[str, Any]) -> dict[str, Any]:
     """Return a cell of the student's, which nbgrader is not to take for one of its own."""
     return {**cell, "metadata": {key: value for key, value in cell["metadata"].items() if key != "nbgrader"}}
+
+
+def harmless(notebook: Notebook, release: Notebook) -> Notebook:
+    """Return a notebook whose cells of a student's own have no HTML in them.
+
+    nbgrader's pages show Markdown and raw cells as they are: a script in one would run in a teacher's browser, as the
+    teacher, who may set marks.
+    """
+    ours = {(cell["cell_type"], cell["source"]) for cell in release["cells"]}
+    cells = [
+        {**cell, "source": cell["source"].replace("<", "&lt;"), "metadata": _nbgraders(cell), "attachments": {}}
+        if cell["cell_type"] != "code" and (cell["cell_type"], cell["source"]) not in ours
+        else cell
+        for cell in notebook["cells"]
+    ]
+    return notebook | {"cells": cells}
+
+
+def _nbgraders(cell: Mapping[str, Any]) -> dict[str, Any]:
+    return {"nbgrader": cell["metadata"]["nbgrader"]} if grade_id(cell) else {}
 
 
 def _add_missing(

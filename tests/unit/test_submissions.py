@@ -13,7 +13,7 @@ import pytest
 
 from autograder.errors import CourseError
 from autograder.grading import unpack as unpacking
-from autograder.grading.realign import Notebook, grade_id, read_notebook, realign
+from autograder.grading.realign import Notebook, grade_id, harmless, read_notebook, realign
 from autograder.grading.submissions import HandedIn, handed_in, lay_out
 from autograder.grading.unpack import unpack
 
@@ -125,6 +125,29 @@ def test_a_students_own_cells_stay_and_are_none_of_nbgraders() -> None:
     )
     assert cells == [WHOLE[0], (None, "%%writefile dags/helper.py\nx = 1\n"), *WHOLE[1:]]
     assert notes == []
+
+
+SCRIPT = "<script>fetch('/formgrader/api/grade/1', {method: 'PUT'})</script>"
+SCRIPTS = {
+    "markdown": [SCRIPT, f"text\n\n<div>\n{SCRIPT}\n</div>", "<img src=x onerror=alert(1)>", f"`x`{SCRIPT}"],
+    "raw": [SCRIPT],
+}
+
+
+@pytest.mark.parametrize(("kind", "source"), [(kind, source) for kind, found in SCRIPTS.items() for source in found])
+def test_no_script_of_a_students_runs_where_a_teacher_looks_at_it(kind: str, source: str) -> None:
+    from nbconvert.filters import markdown2html
+
+    page = markdown2html if kind == "markdown" else str  # what nbgrader's page makes of such a cell
+    own = cell(None, source, kind) | {"metadata": {"tags": [SCRIPT]}, "attachments": {"x.svg": {}}}
+    given = notebook(lambda cells: cells.append(own))
+    assert "<script>fetch" in page(source) or "<img" in page(source)  # the control
+    shown = harmless(given, RELEASE)
+    assert shown["cells"][:-1] == given["cells"][:-1]
+    assert shown["cells"][-1]["metadata"] == {}
+    assert "<script" not in page(shown["cells"][-1]["source"])
+    assert "<img" not in page(shown["cells"][-1]["source"])
+    assert harmless(shown, RELEASE) == shown
 
 
 def test_points_and_locks_are_ours() -> None:
