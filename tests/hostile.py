@@ -1,6 +1,7 @@
 """What the hostile suite tries: read from the attacks themselves, without running them.
 
-Contract: `probes` are the functions of tests/submissions/hostile/probes.py, `whole` the submissions beside it.
+Contract: `probes` are the functions of tests/submissions/hostile/probes.py, `whole` the submissions beside it, `sql`
+what test_hostile_sql tries. `python -m tests.hostile` writes them into docs/attacks.md, below what is for people.
 """
 
 import ast
@@ -11,6 +12,9 @@ from autograder.paths import ROOT
 
 HOSTILE = ROOT / "tests" / "submissions" / "hostile"
 PROBES = HOSTILE / "probes.py"
+SQL = ROOT / "tests" / "integration" / "test_hostile_sql.py"
+PAGE = ROOT / "docs" / "attacks.md"
+BELOW = "<!-- From here on `python -m tests.hostile` writes. -->\n"
 
 
 @dataclass(frozen=True)
@@ -55,3 +59,56 @@ def _told(path: Path) -> dict[str, str]:
         elif told and paragraph.strip():
             told[list(told)[-1]] += f" {paragraph.strip()}"
     return told
+
+
+def sql() -> dict[str, list[str]]:
+    """Return the names of what is tried in SQL, by the name of the table that they are in."""
+    found = {}
+    for node in ast.parse(SQL.read_text()).body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict):
+            (name,) = (one.id for one in node.targets if isinstance(one, ast.Name))
+            found[name] = [str(ast.literal_eval(key)) for key in node.value.keys if key]
+    return found
+
+
+def tables() -> str:
+    """Return the part of the page that is written by this program."""
+    tried = sql()
+    lines = [
+        "## Small attacks, by a task",
+        "",
+        "Each is made in a sandbox, where it gets nothing, and without one, the control, where it gets what it wants.",
+        "",
+        "| Name | What it tries | Held by |",
+        "|---|---|---|",
+        *(f"| `{name}` | {one.tries} | {one.held_by} |" for name, one in probes().items()),
+        "",
+        "## Whole submissions",
+        "",
+        "| Name | What it tries | Held by | What is seen |",
+        "|---|---|---|---|",
+        *(f"| `{name}` | {told['Tries']} | {told['Held by']} | {told['Seen']} |" for name, told in whole().items()),
+        "",
+        "## In SQL",
+        "",
+        "| What | As the student's user | The control |",
+        "|---|---|---|",
+        *(f"| {what} | refused | the administrator may |" for what in tried["FORBIDDEN"]),
+        *(f"| have who looks at a table run code, by {what} | no power is had | it is, by the administrator's look |"
+          for what in tried["TRAPS"]),
+        *(f"| hold up who looks, by {what} | its submission is ended | it goes on, where nobody watches |"
+          for what in tried["STAYS"]),
+        *(f"| end who looks, by a view that {what} | its submission is ended | the session is ended |"
+          for what in tried["ENDINGS"]),
+        "",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def page() -> str:
+    """Return the whole page, with what stands there for people."""
+    return PAGE.read_text().partition(BELOW)[0] + BELOW + "\n" + tables()
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

@@ -6,6 +6,7 @@ reads its tables, and so runs what it put into views.
 """
 
 import contextlib
+import time
 from collections.abc import Iterator
 
 import psycopg
@@ -13,10 +14,14 @@ import psycopg
 from autograder.airflow_local.postgres import ADMIN, LOOKER, Postgres
 from autograder.sandbox.ended import End
 from autograder.sandbox.limits import MIB, Limits
-from autograder.sandbox.processes import resident
+from autograder.sandbox.processes import is_busy, resident
 
 LOOK_ENDS = 75.0
 """Seconds after which a look at tables has not heeded its own limit: a function that it calls can lift or catch it."""
+
+MOST_AT_WORK = 8
+AT_WORK_S = 10.0
+"""Seconds with more than so many queries at work at once: they take the CPU of other submissions."""
 
 READABLE = "Make raw_trips and fct_trips tables, or views that only read tables."
 
@@ -35,6 +40,7 @@ class Databases:
         self._names: set[str] = set()
         self._postgres: Postgres | None = None
         self._connection: psycopg.Connection | None = None
+        self._few_at = time.monotonic()
 
     def add(self, postgres: Postgres, name: str) -> None:
         """Look at a database, too, which need not be there yet."""
@@ -85,6 +91,14 @@ class Databases:
                 "out_of_memory",
                 f"The submission's queries used {used // MIB} MiB of memory; {limits.memory_mb} MiB are allowed.",
                 "Work on one month at a time.",
+            )
+        if sum(is_busy(pid) for pid, _ in at_work) <= MOST_AT_WORK:
+            self._few_at = time.monotonic()
+        elif time.monotonic() - self._few_at > AT_WORK_S:
+            end(
+                "student_error",
+                f"More than {MOST_AT_WORK} queries were at work at once, for {AT_WORK_S:.0f} seconds.",
+                "Give dbt a few threads; a query that works for so long looks at more rows than there are.",
             )
         if any(seconds > LOOK_ENDS for _, seconds in at_work):
             end("student_error", f"Reading the tables did not end within {LOOK_ENDS:.0f} seconds.", READABLE)

@@ -51,7 +51,7 @@ class Limits:
     disk_mb: int = 256
     files_made: int = 50_000
     database_mb: int = 1024
-    logs_mb: int = 256
+    logs_mb: int = 64
     witnessed_mb: int = 16
     seconds: float = 900.0
 

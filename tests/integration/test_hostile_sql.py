@@ -345,6 +345,29 @@ def test_queries_that_take_much_memory_are_ended(database: Postgres, as_student:
     assert not thread.is_alive()
 
 
+@pytest.mark.parametrize(("queries", "ended"), [(12, {"student_error"}), (2, set())])  # the second is the control
+def test_who_keeps_many_queries_at_work_is_ended(
+    database: Postgres, as_student: psycopg.Connection, queries: int, ended: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(databases, "AT_WORK_S", 2.0)
+
+    def work() -> None:
+        with contextlib.suppress(psycopg.Error), database.connect(DATABASE, user=USER) as connection:
+            connection.execute("DO $$ BEGIN LOOP END LOOP; END $$")
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(queries)]
+    for thread in threads:
+        thread.start()
+    try:
+        ends = watch(database, Limits(), lambda _: not any(one.is_alive() for one in threads), limit=20 if ended else 4)
+        assert set(ends) == ended
+    finally:
+        with database.connect(ADMIN) as connection:
+            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", [USER])
+        for thread in threads:
+            thread.join(10)
+
+
 def test_what_a_student_says_does_not_fill_the_servers_log(database: Postgres, as_student: psycopg.Connection) -> None:
     with database.connect(DATABASE) as connection:
         log = Path(f"/proc/{psutil.Process(connection.info.backend_pid).ppid()}/fd/2").readlink()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from autograder.airflow_local.session import Session
+from autograder.errors import CourseError
 from autograder.sandbox import Ended, Limits, Sandbox, available
 from autograder.sandbox.gate import Gate
 from autograder.sandbox.namespaces import Namespaces
@@ -194,12 +195,46 @@ def test_many_small_files_are_noticed(session: Session, project: Path) -> None:
         assert sandbox.ended is None
 
 
+FLOOD = "yes 'ten gigabytes of output' | head -c {size}"
+
+
 def test_a_file_can_only_be_so_large(session: Session, project: Path, tmp_path: Path) -> None:
-    flood = ["sh", "-c", "yes 'ten gigabytes of output' | head -c 10000000000"]
-    with Sandbox(SMALL) as sandbox, (tmp_path / "said").open("wb") as said:
+    for limits, size, code in (
+        (SMALL, 10_000_000_000, 1),
+        (Limits(), 3 * SMALL.file_mb * 2**20, 0),  # the control
+    ):
+        with Sandbox(limits) as sandbox, (tmp_path / "said").open("wb") as said:
+            inside = opened(sandbox, session, project)
+            argv = ["sh", "-c", FLOOD.format(size=size)]
+            assert (inside.popen(argv, cwd=project, stdout=said, stderr=said).wait(30) != 0) == code
+        # Its own last words may be in it, too.
+        assert min(size, SMALL.file_mb * 2**20) <= (tmp_path / "said").stat().st_size <= limits.file_mb * 2**20
+
+
+def test_what_is_in_files_is_memory(session: Session, project: Path) -> None:
+    places = [session.folder / "home", "/tmp", "/dev/shm"]
+    filler = "import sys, time\nfor place in sys.argv[1:]:\n"
+    filler += "    for number in range(3): open(f'{place}/{number}', 'wb').write(b'x' * 2**20 * 50)\ntime.sleep(3)"
+    for limits, held in ((Limits(memory_mb=300), True), (Limits(), False)):  # the second is the control
+        with Sandbox(limits) as sandbox:
+            inside = opened(sandbox, session, project)
+            argv = [sys.executable, "-c", filler, *map(str, places)]
+            code = inside.popen(argv, cwd=project).wait(30)
+            assert (code != 0, sandbox.ended is not None) == (held, held)
+            if held:
+                assert until_ended(sandbox).outcome == "out_of_memory"
+
+
+def test_where_nobody_looks_on_any_more_it_ends(
+    session: Session, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Sandbox(Limits()) as sandbox:
         inside = opened(sandbox, session, project)
-        assert inside.popen(flood, cwd=project, stdout=said, stderr=said).wait(30) != 0
-    assert (tmp_path / "said").stat().st_size <= SMALL.file_mb * 2**20
+        process = inside.popen(["sleep", "60"], cwd=project)
+        monkeypatch.setattr(sandbox, "limits", None)  # as if something that nobody thought of came up
+        assert process.wait(10) == -signal.SIGKILL
+        with pytest.raises(CourseError, match="watch over the sandbox failed"):
+            sandbox.check()
 
 
 def test_an_endless_loop_uses_up_its_seconds(session: Session, project: Path) -> None:
@@ -208,6 +243,9 @@ def test_an_endless_loop_uses_up_its_seconds(session: Session, project: Path) ->
         code, _ = run(opened(sandbox, session, project), project, "while True: pass")
         assert code in (-signal.SIGXCPU, -signal.SIGKILL)
         assert time.monotonic() - began < 15
+    with Sandbox(Limits()) as sandbox:  # the control
+        longer = "import time\nwhile time.process_time() < 2.5: pass"
+        assert run(opened(sandbox, session, project), project, longer)[0] == 0
 
 
 SPIN = "import os, time\n{forks}\nuntil = time.monotonic() + 4\nwhile time.monotonic() < until: pass"
@@ -284,6 +322,9 @@ GUARDED = """
 import os, sys
 from autograder.airflow_local import leaf
 leaf.guard(sys.argv[1], workers=sys.argv[2] == "workers")
+if sys.argv[2] == "as a supervisor":  # root would not notice
+    import ctypes
+    assert ctypes.CDLL(None).prctl(4, 0, 0, 0, 0) == 0  # PR_SET_DUMPABLE
 if sys.argv[2] in ("workers", "no workers"):
     import multiprocessing
     fork = multiprocessing.get_context("fork")
@@ -311,6 +352,7 @@ def test_what_forks_enters(session: Session, project: Path) -> None:
     with Sandbox(SMALL) as sandbox:
         description = opened(sandbox, session, project).description
         assert guarded(description, "plain") == "child ended with 0\n"
+        assert guarded(description, "as a supervisor") == "child ended with 0\n"
         # What a hook of somebody else's sees is inside already: no parent is there.
         assert guarded(description, "own hook") == "hook in 0\nchild ended with 0\n"
         assert guarded(description, "workers").startswith("parent ")
