@@ -5,14 +5,13 @@ and in `graded/code/` what is compared: `<student>.py`, the DAG files that were 
 `<student>.md`, the report.
 """
 
-import os
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from autograder.grading import feedback, report
 from autograder.grading.records import GRADED, ClassFolder, Record, write
+from autograder.grading.unpack import beginning
 from autograder.manifest import Course
 from autograder.paths import DAGS
 
@@ -32,13 +31,7 @@ def keep_code(folder: ClassFolder, student: str, project: Path) -> None:
 
 def _text(path: Path) -> str:
     """Return the beginning of an ordinary file; nothing of any other."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return ""
-    with os.fdopen(handle, "rb") as file:
-        ordinary = stat.S_ISREG(os.fstat(handle).st_mode)
-        return file.read(MOST_BYTES).decode("utf-8", "replace") if ordinary else ""
+    return beginning(path, MOST_BYTES).decode("utf-8", "replace")
 
 
 def write_feedback(folder: ClassFolder, course: Course, record: Record, evidence: Mapping[str, Any] | None) -> None:

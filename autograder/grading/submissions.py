@@ -8,10 +8,8 @@ raised as a `CourseError` that says, for teacher and student, what to hand in; e
 
 import copy
 import json
-import os
 import re
 import shutil
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +18,7 @@ from typing import Any
 from autograder.errors import CourseError
 from autograder.grading.archives import ENDINGS
 from autograder.grading.realign import Notebook, grade_id, read_notebook, realign, solutions, target
-from autograder.grading.unpack import opened, unpack
+from autograder.grading.unpack import beginning, unpack
 from autograder.manifest import DAG_FILE
 from autograder.observe.project import write_project, written_files
 from autograder.paths import ASSIGNMENT
@@ -103,10 +101,8 @@ def _stem(name: str) -> str:
 
 def _timestamp(work: Path) -> str | None:
     try:
-        with opened(work / _TIMESTAMP) as file:
-            text = file.read(100).decode() if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else ""
-            return text.strip() or None
-    except (OSError, ValueError):
+        return beginning(work / _TIMESTAMP, 100).decode().strip() or None
+    except ValueError:
         return None
 
 

@@ -144,7 +144,7 @@ def is_left(name: str) -> bool:
 def _add(content: "hashlib._Hash", folder: Path, path: Path) -> None:
     content.update(f"\0{path.relative_to(folder)}\0".encode("utf-8", "surrogateescape"))
     try:
-        with opened(path) as source:
+        with _opened(path) as source:
             if stat.S_ISREG(os.fstat(source.fileno()).st_mode):
                 content.update(f"{os.fstat(source.fileno()).st_size}\0".encode())
                 while block := source.read(_BLOCK):
@@ -153,9 +153,18 @@ def _add(content: "hashlib._Hash", folder: Path, path: Path) -> None:
         content.update(b"unreadable")
 
 
-def opened(path: Path) -> IO[bytes]:
+def _opened(path: Path) -> IO[bytes]:
     """Open a file as what it is now: a pipe must not hold us up, nor a link be followed."""
     return open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")  # noqa: PTH123 - a descriptor
+
+
+def beginning(path: Path, most: int) -> bytes:
+    """Return the first `most` bytes of an ordinary file; nothing of any other, or of one that cannot be read."""
+    try:
+        with _opened(path) as file:
+            return file.read(most) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
+    except OSError:
+        return b""
 
 
 def _copy_folder(folder: Path, room: _Room) -> None:
@@ -168,7 +177,7 @@ def _copy_folder(folder: Path, room: _Room) -> None:
             if is_left(name):
                 continue
             try:
-                source = opened(path)
+                source = _opened(path)
             except OSError:
                 room.leave_out(str(relative / name), "it is a link, or cannot be read")
                 continue
